@@ -1,0 +1,255 @@
+"""The decision about a request: one straight line from route to admission.
+
+`Decider.decide` is a plain function. It returns an Admission (or the Reply to a CORS preflight), raises Refused, or returns an
+Ask: what the store, an issuer or the request's body must answer first. Nothing here knows sockets; whoever carries the request
+gets the answer and calls `Ask.answer`. Where everything is known locally, the decision is made in that one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.errors import (
+    CREDENTIALS_MISSING,
+    KEYS_UNAVAILABLE,
+    PLAN_UNKNOWN,
+    STORE_UNAVAILABLE,
+    TENANT_KEY_FORBIDDEN,
+    TENANT_NOT_USABLE,
+    TENANT_UNKNOWN,
+    Refused,
+)
+from gateway.pipeline.call import Call, Customer
+from gateway.pipeline.chain import Chain
+from gateway.pipeline.claim import Claim, Evidence, KeysNeeded
+from gateway.pipeline.demand import Standing
+from gateway.pipeline.limits import refusal
+from gateway.pipeline.lookup import Lookup, Record, TenantByRef
+from gateway.pipeline.principal import ANONYMOUS, Principal
+from gateway.pipeline.question import Admit, Answer, Changed, Denied, FetchKeys, Granted, Question, ReadBody, Resolve
+from gateway.pipeline.request import InboundRequest
+from gateway.routing.match import Route, Router
+from gateway.tenancy.org import Organization
+from gateway.tenancy.plan import Plan
+from gateway.tenancy.tenant import Status, Tenant
+
+# A record that changes this often during one request is being fought over; more rounds would only hide that.
+_ROUNDS = 4
+
+
+class Records(Protocol):
+    def peek(self, lookup: Lookup) -> Record | None:
+        """The record as last seen here. It may be old: an admission under it holds only if the store finds it current."""
+
+
+@dataclass
+class Trail:
+    """What became known of a request on its way: for its log line, its metrics and the headers of its answer.
+
+    It is filled as the walk goes on, so that a refusal can be told about as well as an admission.
+    """
+
+    route: Route | None = None
+    principal: Principal | None = None
+    tenant: Tenant | None = None
+    answer_headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The request may go on. It must be settled exactly once, whatever happens to it."""
+
+    route: Route
+    call: Call
+    standings: Sequence[Standing] = ()
+    charge: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that the gateway gives itself, with no body."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+Walk = Generator[Question, Answer, Admission | Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The decision waits for the answer to `question`; `answer` goes on with it. Both raise Refused as `decide` does."""
+
+    question: Question
+    walk: Walk
+
+    def answer(self, answer: Answer) -> Admission | Reply | Ask:
+        return _advance(self.walk, answer)
+
+
+def _advance(walk: Walk, answer: Answer) -> Admission | Reply | Ask:
+    try:
+        return Ask(walk.send(answer), walk)
+    except StopIteration as end:
+        decided: Admission | Reply = end.value
+        return decided
+
+
+class Decider:
+    """Immutable; a new configuration is a new Decider."""
+
+    def __init__(self, router: Router, records: Records, plans: Mapping[str, Plan], orgs: Mapping[str, Organization]) -> None:
+        self._router = router
+        self._records = records
+        self._plans = plans
+        self._orgs = orgs
+
+    def decide(self, request: InboundRequest, trail: Trail) -> Admission | Reply | Ask:
+        return _advance(self._walk(request, trail), None)
+
+    def _walk(self, request: InboundRequest, trail: Trail) -> Walk:
+        route = trail.route = self._router.match(request)
+        if route.chain.cross_origin is not None and _is_preflight(request):
+            return (yield from _preflight(route, request))
+        claim = yield from _claim(route.chain, request)
+        body = (yield from _body_digest(route.max_body)) if claim is not None and claim.needs_body else None
+        sight = _Sight(self._records)
+        for _ in range(_ROUNDS):
+            try:
+                call = yield from self._identify(route, request, claim, body, sight, trail)
+                route.chain.check(call)
+                demands = route.chain.demands(call)
+            except Refused:
+                # It may have been refused under a record that is no longer true.
+                if (yield from sight.renewed()):
+                    continue
+                raise
+            if not demands and not sight.basis:
+                return Admission(route, call)
+            verdict = yield Admit(call, sight.basis, demands)
+            if isinstance(verdict, Granted):
+                return Admission(route, call, verdict.standings, verdict.charge)
+            if isinstance(verdict, Denied):
+                raise refusal(verdict.standings)
+            assert isinstance(verdict, Changed)
+            sight = _Sight(self._records)
+        raise Refused(STORE_UNAVAILABLE, "The tenant's record kept changing during the request.", retry_after=1)
+
+    def _identify(
+        self,
+        route: Route,
+        request: InboundRequest,
+        claim: Claim | None,
+        body: str | None,
+        sight: _Sight,
+        trail: Trail,
+    ) -> Generator[Question, Answer, Call]:
+        if claim is None:
+            anonymous = trail.principal = route.chain.anonymous or ANONYMOUS
+            return Call(request, route.name, route.upstream, anonymous)
+        record = yield from sight.find(claim.lookup)
+        principal = trail.principal = claim.prove(Evidence(record, body))
+        if principal.acts_for is not None:
+            record = yield from sight.find(principal.acts_for)
+            _check_acting(principal, record, trail)
+        customer = None
+        if isinstance(record, Tenant):
+            trail.tenant = record
+            customer = self._customer(record)
+        call = Call(request, route.name, route.upstream, principal, customer)
+        if route.chain.cross_origin is not None:
+            trail.answer_headers.update(route.chain.cross_origin.expose(call))
+        return call
+
+    def _customer(self, tenant: Tenant) -> Customer:
+        plan, org = self._plans.get(tenant.plan), self._orgs.get(tenant.org)
+        if plan is None:
+            raise Refused(PLAN_UNKNOWN, f"No plan named {tenant.plan!r} is configured.", retry_after=60)
+        if org is None:
+            raise Refused(PLAN_UNKNOWN, f"No organization named {tenant.org!r} is configured.", retry_after=60)
+        return Customer(tenant, plan, org)
+
+
+class _Sight:
+    """The records that one round of a walk decides upon, and which of them came from the store during the walk."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._seen: dict[Lookup, Record | None] = {}
+        self._fresh: set[Lookup] = set()
+
+    @property
+    def basis(self) -> tuple[Record, ...]:
+        return tuple(record for record in self._seen.values() if record is not None)
+
+    def find(self, lookup: Lookup) -> Generator[Question, Answer, Record | None]:
+        if lookup not in self._seen:
+            record = self._records.peek(lookup)
+            if record is None:
+                record = yield from _resolve(lookup)
+                self._fresh.add(lookup)
+            self._seen[lookup] = record
+        return self._seen[lookup]
+
+    def renewed(self) -> Generator[Question, Answer, bool]:
+        """Look up again what was only remembered; whether anything is different now."""
+        different = False
+        for lookup in [seen for seen in self._seen if seen not in self._fresh]:
+            record = yield from _resolve(lookup)
+            different |= record != self._seen[lookup]
+            self._seen[lookup] = record
+            self._fresh.add(lookup)
+        return different
+
+
+def _resolve(lookup: Lookup) -> Generator[Question, Answer, Record | None]:
+    record = yield Resolve(lookup)
+    assert record is None or isinstance(record, Tenant | Organization)
+    return record
+
+
+def _body_digest(limit: int) -> Generator[Question, Answer, str]:
+    digest = yield ReadBody(limit)
+    assert isinstance(digest, str)
+    return digest
+
+
+def _claim(chain: Chain, request: InboundRequest) -> Generator[Question, Answer, Claim | None]:
+    authenticator = chain.authenticator(request)
+    if authenticator is None:
+        return None
+    try:
+        return authenticator.authenticate(request)
+    except KeysNeeded as needed:
+        yield FetchKeys(needed.issuer)
+    try:
+        return authenticator.authenticate(request)
+    except KeysNeeded as needed:
+        # An authenticator answers for itself after a fetch; one that asks for ever must not be taken for a bad credential.
+        raise Refused(KEYS_UNAVAILABLE, retry_after=5) from needed
+
+
+def _check_acting(principal: Principal, record: Record | None, trail: Trail) -> None:
+    """May this root key act for this tenant? The tenant's own status is checked later, except where it was named by ref."""
+    if not principal.root:
+        raise Refused(TENANT_KEY_FORBIDDEN)
+    if not isinstance(record, Tenant) or record.org != principal.org:
+        raise Refused(TENANT_UNKNOWN)
+    if isinstance(principal.acts_for, TenantByRef):
+        trail.answer_headers["X-Tenant-Id"] = record.typeid
+        if record.status in (Status.SUSPENDED, Status.ARCHIVED):
+            raise Refused(TENANT_NOT_USABLE, f"The tenant is {record.status}.")
+
+
+def _is_preflight(request: InboundRequest) -> bool:
+    return request.method == "OPTIONS" and request.header("access-control-request-method") is not None
+
+
+def _preflight(route: Route, request: InboundRequest) -> Walk:
+    cross_origin = route.chain.cross_origin
+    if cross_origin is None:
+        raise Refused(CREDENTIALS_MISSING)
+    record = yield from _resolve(cross_origin.preflight(request))
+    return Reply(204, cross_origin.allow(request, record))

@@ -1,0 +1,39 @@
+"""A request of a known caller. It cannot be made without a principal, so nothing can be checked before authentication."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.errors import TENANT_HEADER_MISSING, Refused
+from gateway.tenancy.org import Organization
+from gateway.tenancy.plan import Plan
+from gateway.tenancy.tenant import Tenant
+
+from .principal import Principal
+from .request import InboundRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """The tenant that a call is for, with the plan and the organization that its record names."""
+
+    tenant: Tenant
+    plan: Plan
+    org: Organization
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`route` and `upstream` are names from gateway.yaml; `upstream` is None where the gateway answers itself."""
+
+    request: InboundRequest
+    route: str
+    upstream: str | None
+    principal: Principal
+    customer: Customer | None = None
+
+    def require_customer(self) -> Customer:
+        """The tenant side of the call. Raises Refused where the caller has named none."""
+        if self.customer is None:
+            raise Refused(TENANT_HEADER_MISSING)
+        return self.customer

@@ -1,0 +1,76 @@
+"""The policies of one route, sorted once into what the walk asks of them. The order is that of gateway.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, MutableMapping, Sequence
+from dataclasses import dataclass
+
+from gateway.errors import AMBIGUOUS_CREDENTIALS, CREDENTIAL_NOT_ACCEPTED, Refused
+
+from .call import Call
+from .demand import Demand, Nonce
+from .policy import Anonymous, Authenticator, CrossOrigin, Guard, Meter, Policy, Stamp
+from .principal import Principal
+from .request import InboundRequest
+
+
+@dataclass(frozen=True)
+class Chain:
+    """`others` are the authenticators of other routes: they only tell whether a second kind of credential is present."""
+
+    authenticators: tuple[Authenticator, ...]
+    others: tuple[Authenticator, ...]
+    anonymous: Principal | None
+    cross_origin: CrossOrigin | None
+    guards: tuple[Guard, ...]
+    meters: tuple[Meter, ...]
+    stamps: tuple[Stamp, ...]
+
+    @classmethod
+    def of(cls, policies: Sequence[Policy], others: Iterable[Authenticator] = ()) -> Chain:
+        kinds = {type(policy) for policy in policies}
+        return cls(
+            authenticators=tuple(p for p in policies if isinstance(p, Authenticator)),
+            others=tuple({type(p): p for p in others if type(p) not in kinds}.values()),
+            anonymous=next((p.principal for p in policies if isinstance(p, Anonymous)), None),
+            cross_origin=next((p for p in policies if isinstance(p, CrossOrigin)), None),
+            guards=tuple(p for p in policies if isinstance(p, Guard)),
+            meters=tuple(p for p in policies if isinstance(p, Meter)),
+            stamps=tuple(p for p in policies if isinstance(p, Stamp)),
+        )
+
+    def authenticator(self, request: InboundRequest) -> Authenticator | None:
+        """Whose credential the request carries; None: nobody's, and the route lets anonymous callers in. Raises Refused."""
+        if not self.authenticators and self.anonymous is not None:
+            return None
+        present = [a for a in self.authenticators if a.presents(request)]
+        foreign = [a for a in self.others if a.presents(request)]
+        if len(present) + len(foreign) > 1:
+            raise Refused(AMBIGUOUS_CREDENTIALS)
+        if present:
+            return present[0]
+        if foreign:
+            raise Refused(CREDENTIAL_NOT_ACCEPTED, headers=self._challenges())
+        if self.anonymous is not None:
+            return None
+        raise Refused(self.authenticators[0].missing, headers=self._challenges())
+
+    def check(self, call: Call) -> None:
+        for guard in self.guards:
+            guard.check(call)
+
+    def demands(self, call: Call) -> tuple[Demand, ...]:
+        """All demands of the call: the credential's own nonce first, then those of the meters."""
+        wanted: list[Demand] = []
+        if call.principal.nonce is not None:
+            wanted.append(Nonce(call.principal.nonce, call.principal.nonce_ttl))
+        for meter in self.meters:
+            wanted.extend(meter.demands(call))
+        return tuple(wanted)
+
+    def stamp(self, call: Call, headers: MutableMapping[str, str]) -> None:
+        for stamp in self.stamps:
+            stamp.stamp(call, headers)
+
+    def _challenges(self) -> tuple[tuple[str, str], ...]:
+        return tuple(("WWW-Authenticate", a.challenge) for a in self.authenticators)

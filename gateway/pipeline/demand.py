@@ -1,0 +1,65 @@
+"""What a call wants from the store, as values. The ledger checks all demands of a call, then takes all of them, or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.tenancy.plan import RateLimit
+
+RateScope = Literal["tenant", "credential", "route", "client_ip"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """One cell of a rate limit (GCRA). `name` shows in `RateLimit`; `subject` tells buckets of a scope apart."""
+
+    name: str
+    scope: RateScope
+    subject: str
+    limit: RateLimit
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """`units` of a metric in the present period, under the tenant's cap and the org's. None: unlimited, but counted."""
+
+    metric: str
+    cap: int | None
+    org_cap: int | None
+    units: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Nonce:
+    """`value`, to be used once per tenant within `ttl` seconds."""
+
+    value: str
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One of `limit` places, held until the response has ended. A dead worker's place comes back by itself."""
+
+    name: str
+    scope: Literal["tenant", "route"]
+    subject: str
+    limit: int
+
+
+Demand = Rate | Quota | Nonce | Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a demand stands after it was decided: `remaining` units, and `reset` seconds until the bucket is full again
+    (rate) or the period ends (quota). `wait` is how long a refused caller has to wait, in seconds; 0 where it was admitted.
+    `by_org` says that the organization's bound refused, not the tenant's."""
+
+    demand: Demand
+    admitted: bool
+    remaining: int | None = None
+    reset: float = 0.0
+    wait: float = 0.0
+    by_org: bool = False

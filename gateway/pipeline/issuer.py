@@ -1,0 +1,30 @@
+"""An issuer of JWTs, as policies see it. Keys come and go by rotation, so they hide behind a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from jwt import PyJWK
+
+
+class KeySet(Protocol):
+    def find(self, kid: str | None, algorithm: str) -> Sequence[PyJWK]:
+        """Keys that may have signed: the one named `kid`, or all of the algorithm's type where the token names none.
+        Raises KeysNeeded where a fetch may bring it, Refused(KEYS_UNAVAILABLE) where no set was ever had."""
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """`tenant_claim`, `role_claim`, `scope_claim` name the claims; `leeway` is in seconds."""
+
+    name: str
+    algorithms: frozenset[str]
+    keys: KeySet
+    issuer: str | None = None
+    audience: str | None = None
+    leeway: int = 0
+    tenant_claim: str = "tenant"
+    role_claim: str = "role"
+    scope_claim: str = "scope"

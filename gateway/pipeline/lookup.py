@@ -1,0 +1,49 @@
+"""Which record a credential leads to. Each of these is an immutable map in the store; whether the credential is *valid*
+stands in the record itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from gateway.tenancy.org import Organization
+from gateway.tenancy.tenant import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class TenantById:
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class TenantBySlug:
+    slug: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantByRef:
+    org: str
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerOfKey:
+    """The tenant or the organization that holds the API key with this SHA-256 (lower-case hex)."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerOfWidgetKey:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantByOrigin:
+    """Some tenant that lists this browser origin; a CORS preflight names nothing else."""
+
+    origin: str
+
+
+Lookup = TenantById | TenantBySlug | TenantByRef | OwnerOfKey | OwnerOfWidgetKey | TenantByOrigin
+Record = Tenant | Organization

@@ -1,0 +1,110 @@
+"""The four things a policy can be, and what it is built from.
+
+A policy is a class with a nested pydantic model `Config` and one or more of the protocols below. It decides purely: what needs
+the store is a demand, what needs a record is a claim's look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from gateway.errors import Problem
+from gateway.tenancy.plan import Metric
+
+from .call import Call
+from .claim import Claim
+from .demand import Demand
+from .issuer import Issuer
+from .lookup import Lookup, Record
+from .principal import Principal
+from .request import InboundRequest
+
+
+class Phase(IntEnum):
+    """The order of the walk. The policies of a route stand in this order in gateway.yaml, or the start stops."""
+
+    AUTHENTICATE = 1
+    MATCH = 2
+    RIGHT = 3
+    STATE = 4
+    ENTITLEMENT = 5
+    ADMIT = 6
+    STAMP = 7
+
+
+class PolicyConfig(BaseModel):
+    """Base of every policy's `Config`: immutable, and an unknown key is a fault."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the composition root knows when it builds a policy. `route` is the name of the route that the policy stands in."""
+
+    route: str
+    issuers: Mapping[str, Issuer] = field(default_factory=dict)
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    key_prefix: str = "tg"
+
+
+@runtime_checkable
+class Policy(Protocol):
+    phase: ClassVar[Phase]
+
+
+@runtime_checkable
+class Authenticator(Policy, Protocol):
+    missing: ClassVar[Problem]
+    """The refusal where this kind of credential was expected and none was sent."""
+    challenge: ClassVar[str]
+    """Its value of `WWW-Authenticate` (RFC 9110, 11.6.1)."""
+
+    def presents(self, request: InboundRequest) -> bool:
+        """Whether the request carries this kind of credential, good or bad."""
+
+    def authenticate(self, request: InboundRequest) -> Claim:
+        """Called where `presents` is true. Raises Refused where it is bad on its face, KeysNeeded where keys are missing."""
+
+
+@runtime_checkable
+class Anonymous(Policy, Protocol):
+    """Lets callers without a credential in, as `principal`."""
+
+    principal: ClassVar[Principal]
+
+
+@runtime_checkable
+class CrossOrigin(Policy, Protocol):
+    """Answers for browsers of other origins (Fetch standard, CORS protocol)."""
+
+    def preflight(self, request: InboundRequest) -> Lookup:
+        """The tenant whose list of origins decides about this preflight. Raises Refused."""
+
+    def allow(self, request: InboundRequest, record: Record | None) -> Mapping[str, str]:
+        """Headers of the preflight's answer. Raises Refused(ORIGIN_NOT_ALLOWED)."""
+
+    def expose(self, call: Call) -> Mapping[str, str]:
+        """Headers that let the page read the answer to its real request, a refusal included."""
+
+
+@runtime_checkable
+class Guard(Policy, Protocol):
+    def check(self, call: Call) -> None:
+        """Raises Refused."""
+
+
+@runtime_checkable
+class Meter(Policy, Protocol):
+    def demands(self, call: Call) -> Iterable[Demand]: ...
+
+
+@runtime_checkable
+class Stamp(Policy, Protocol):
+    def stamp(self, call: Call, headers: MutableMapping[str, str]) -> None:
+        """Set headers toward the upstream. Names in lower case; the client's identity headers are gone already."""

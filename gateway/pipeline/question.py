@@ -1,0 +1,64 @@
+"""What a decision may have to ask before it can go on, and what is answered. Whoever carries the request does the I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .call import Call
+from .demand import Demand, Standing
+from .lookup import Lookup, Record
+
+
+@dataclass(frozen=True, slots=True)
+class FetchKeys:
+    """Refresh the keys of this issuer, as far as its bounded rate allows. Answer: None."""
+
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBody:
+    """Read the whole body, at most `limit` bytes, and keep it for forwarding. Answer: its SHA-256 in lower-case hex."""
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Look the record up in the store, whatever is held locally. Answer: the record, or None where there is none."""
+
+    lookup: Lookup
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Check and take all demands atomically, provided that `basis`, the records decided upon, are still current."""
+
+    call: Call
+    basis: tuple[Record, ...]
+    demands: tuple[Demand, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Everything was taken. `charge` is what the ledger needs to settle; nobody else reads it."""
+
+    standings: Sequence[Standing]
+    charge: object
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Nothing was taken. Holds every demand's standing, in the order of the demands."""
+
+    standings: Sequence[Standing]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Nothing was taken: a record of the basis has changed, and has been forgotten locally."""
+
+
+Question = FetchKeys | ReadBody | Resolve | Admit
+Answer = None | str | Record | Granted | Denied | Changed

@@ -1,0 +1,59 @@
+"""The one canonical form of a request that every decision is made on, and that is forwarded as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from urllib.parse import parse_qsl
+
+
+@dataclass(frozen=True)
+class InboundRequest:
+    """A request whose hygiene has been checked.
+
+    `target` is the request target in origin-form, byte for byte as sent; `path` and `query` are its two parts, undecoded.
+    `fields` are the headers in order, names in lower case. `received_at` is wall time in seconds. `client_ip` and `scheme`
+    are those of the client as far as trusted proxies vouch for them.
+    """
+
+    method: str
+    target: bytes
+    host: str
+    fields: tuple[tuple[bytes, bytes], ...]
+    client_ip: str
+    scheme: str
+    request_id: str
+    received_at: float
+    websocket: bool = False
+    traceparent: str | None = None
+
+    @cached_property
+    def path(self) -> str:
+        return self.target.partition(b"?")[0].decode("ascii")
+
+    @cached_property
+    def query(self) -> str:
+        return self.target.partition(b"?")[2].decode("ascii")
+
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """Values by lower-case name, decoded as Latin-1; a field sent several times is joined by commas (RFC 9110, 5.3).
+        Security headers occur once: the edge has refused the rest."""
+        joined: dict[str, str] = {}
+        for name, value in self.fields:
+            key, text = name.decode("latin-1"), value.decode("latin-1")
+            joined[key] = f"{joined[key]}, {text}" if key in joined else text
+        return MappingProxyType(joined)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, tuple[str, ...]]:
+        """Query parameters, decoded, with all their values."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, value in parse_qsl(self.query, keep_blank_values=True):
+            found[name] = (*found.get(name, ()), value)
+        return MappingProxyType(found)
+
+    def header(self, name: str) -> str | None:
+        return self.headers.get(name)

@@ -1,0 +1,1 @@
+"""Which route a request takes, and which spellings of a path are refused."""

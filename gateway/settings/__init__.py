@@ -1,0 +1,1 @@
+"""gateway.yaml: its schema, and how it is read."""

@@ -1,0 +1,211 @@
+"""The model of gateway.yaml. Every key has a meaning, a default where one can exist, and a place in the JSON Schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr
+
+from .policies import PolicyEntry
+from .units import Duration, Size
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+"""Names of routes, upstreams, plans, metrics, orgs, issuers: lower case, so that none differs from another only in case."""
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+
+
+class Listener(Model):
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)]
+    """TCP port; 0 lets the system choose one."""
+
+
+class PublicListener(Listener):
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """TCP port; 0 lets the system choose one."""
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Networks of proxies in front, whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed. Nobody else's are."""
+    drain: Duration = 25.0
+    """How long requests in flight may take to finish after SIGTERM."""
+
+
+class AdminListener(Listener):
+    port: Annotated[int, Field(ge=0, le=65535)] = 9090
+    """TCP port; 0 lets the system choose one."""
+
+
+class Listeners(Model):
+    public: PublicListener = PublicListener()
+    """Proxied traffic and tenant-facing APIs."""
+    admin: AdminListener = AdminListener()
+    """Operator API, `/metrics`, `/livez`, `/readyz`. Keep it on loopback or in a private network."""
+
+
+class StoreSettings(Model):
+    url: Annotated[str, Field(pattern=r"^(embedded|rediss?://.+|unix://.+)$")] = "embedded"
+    """`embedded`, `redis://…`, `rediss://…` or `unix://…`. The store holds all state; the gateway keeps none."""
+    data_dir: Path = Path(".tenantgate/store")
+    """Where the embedded store keeps its files between runs."""
+    deadline: Duration = 0.05
+    """How long a request waits for the store before it is refused with STORE_UNAVAILABLE."""
+    prefix: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,16}$")] = "tg"
+    """Prefix of every key in the store, so that several gateways can share one."""
+
+
+class Secrets(Model):
+    encryption_key: SecretStr = SecretStr("")
+    """32 bytes in base64: encrypts the tenants' signing secrets in the store (AES-256-GCM)."""
+    retired_encryption_keys: tuple[SecretStr, ...] = ()
+    """Former encryption keys, still able to decrypt what has not been re-encrypted."""
+    admin_keys: dict[Name, SecretStr] = {}
+    """Operators' keys for `X-Admin-Key`, by name. At least 32 characters each."""
+    identity_key: SecretStr = SecretStr("")
+    """Ed25519 private key in PEM that signs `X-Gateway-Identity`. Empty: one is made and kept in the store, encrypted."""
+
+
+class Claims(Model):
+    tenant: str = "tenant"
+    """Claim that holds the tenant's slug."""
+    role: str = "role"
+    """Claim that holds the caller's role."""
+    scopes: str = "scope"
+    """Claim that holds the scopes: a list, or one string parted by spaces."""
+
+
+Algorithm = Literal[
+    "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
+
+
+class IssuerSettings(Model):
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)]
+    """Signature algorithms that are accepted; HS* cannot stand beside asymmetric ones."""
+    secret: SecretStr | None = None
+    """Shared secret, for HS* only: at least as long as the hash."""
+    public_key: str | None = None
+    """Public key in PEM, for RS*, PS*, ES* and EdDSA."""
+    jwks_file: Path | None = None
+    """JSON Web Key Set in a file."""
+    jwks_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    """JSON Web Key Set at a URL, cached, and refreshed when a token names an unknown key."""
+    jwks_refresh: Duration = 300.0
+    """How often the set is refreshed anyway."""
+    jwks_cooldown: Duration = 10.0
+    """Shortest time between two refreshes that tokens cause."""
+    issuer: str | None = None
+    """Value that `iss` must have."""
+    audience: str | None = None
+    """Value that `aud` must have, or contain."""
+    leeway: Duration = 0.0
+    """Tolerance for `exp`, `nbf` and `iat`, for clocks that differ."""
+    claims: Claims = Claims()
+    """Names of the claims."""
+
+
+class Identity(Model):
+    issuers: dict[Name, IssuerSettings] = {}
+    """Who issues the JWTs that callers bring."""
+    key_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,11}$")] = "tg"
+    """First part of API keys: `tg_live_…`."""
+
+
+class Timeouts(Model):
+    connect: Duration = 2.0
+    """Until a connection stands."""
+    first_byte: Duration = 30.0
+    """From the end of the request until the answer begins."""
+    idle: Duration = 60.0
+    """Between two pieces of a body, in either direction."""
+
+
+class Upstream(Model):
+    targets: Annotated[tuple[Annotated[str, Field(pattern=r"^https?://[^/?#@]+$")], ...], Field(min_length=1)]
+    """Base URLs, scheme and authority only: the path of a request is never rewritten."""
+    timeouts: Timeouts = Timeouts()
+    """How long to wait for what."""
+    max_connections: Annotated[int, Field(ge=1)] = 256
+    """Connections to each target at once."""
+    keep_alive: Duration = 30.0
+    """How long an unused connection is kept."""
+    ca_file: Path | None = None
+    """Certificate authorities that `https` targets are checked against; the system's where none is named."""
+
+
+class RouteSettings(Model):
+    name: Name
+    """Shows in logs, metrics and `explain`."""
+    path: Annotated[str, Field(pattern=r"^/")]
+    """`/exact`, `/with/{one}/segment`, or `/below/*`. The most specific match wins, whatever the order."""
+    hosts: tuple[str, ...] = ()
+    """Hosts that the route answers for, `*.example.com` included; none: all."""
+    methods: tuple[Annotated[str, Field(pattern=r"^[A-Z]+$")], ...] = ()
+    """Methods; none: all."""
+    upstream: Name | None = None
+    """Upstream that the request is forwarded to."""
+    builtin: Name | None = None
+    """What the gateway itself answers with: `billing_plan` or `jwks`."""
+    policies: Annotated[tuple[PolicyEntry, ...], Field(min_length=1)]
+    """What a request has to pass, in this order."""
+    max_body: Size = 10 << 20
+    """Largest body."""
+    encoded_slashes: bool = False
+    """Let `%2f` and `%5c` in the path pass, for upstreams that treat them as data."""
+    keep_authorization: bool = False
+    """Hand the client's `Authorization` on to the upstream."""
+
+
+class MetricSettings(Model):
+    cap: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
+    """Name of its cap in every API; default `monthly_<singular>_cap`."""
+
+
+class PlanSettings(Model):
+    rate: str | None = None
+    """Rate of all the tenant's requests that pass `rate_limit`, such as `100/second`; none: unlimited."""
+    burst: Annotated[int, Field(ge=0)] | None = None
+    """How many may come at once; default: the rate's count."""
+    quotas: dict[Name, Annotated[int, Field(ge=0)] | None] = {}
+    """Bounds by metric and calendar month; null: unlimited, 0: blocked."""
+    concurrency: Annotated[int, Field(ge=0)] | None = None
+    """Requests at once on routes with `concurrency`."""
+    resources: dict[Name, Annotated[int, Field(ge=0)] | None] = {}
+    """Bounds of things that exist, such as users; null: unlimited."""
+    features: tuple[Name, ...] = ()
+    """Features that the plan includes."""
+
+
+class OrgSettings(Model):
+    default_plan: Name
+    """Plan of a tenant that is created without one."""
+    quotas: dict[Name, Annotated[int, Field(ge=0)] | None] = {}
+    """Bounds by metric and calendar month over all tenants of the organization."""
+
+
+class Settings(Model):
+    """gateway.yaml."""
+
+    version: Literal[1]
+    """Version of this format."""
+    listeners: Listeners = Listeners()
+    """Where to listen."""
+    store: StoreSettings = StoreSettings()
+    """Where state lives."""
+    secrets: Secrets = Secrets()
+    """Keys; write them as `${VAR}` or `${file:/run/secrets/…}`, never in the file."""
+    identity: Identity = Identity()
+    """Who is believed about whom."""
+    upstreams: dict[Name, Upstream] = {}
+    """The services behind the gateway."""
+    metrics: dict[Name, MetricSettings] = {}
+    """Counted things beside the built-in `requests`, `emails`, `sms`, `messages` and `tokens`."""
+    plans: Annotated[dict[Name, PlanSettings], Field(min_length=1)]
+    """Bundles of limits and features."""
+    orgs: Annotated[dict[Name, OrgSettings], Field(min_length=1)]
+    """Platform accounts; the first is the default."""
+    routes: Annotated[tuple[RouteSettings, ...], Field(min_length=1)]
+    """What is served."""

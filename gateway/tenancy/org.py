@@ -1,0 +1,19 @@
+"""An organization's record: the platform account that hosts tenants, and its root keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .credential import ApiKey
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """`quotas` is the org's plan: bounds by metric and period above those of its tenants. None or no entry: unlimited."""
+
+    id: str
+    version: int = 0
+    default_plan: str = ""
+    quotas: Mapping[str, int | None] = field(default_factory=dict)
+    keys: tuple[ApiKey, ...] = ()
