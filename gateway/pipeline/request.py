@@ -15,7 +15,7 @@ class InboundRequest:
 
     `target` is the request target in origin-form, byte for byte as sent; `path` and `query` are its two parts, undecoded.
     `fields` are the headers in order, names in lower case. `received_at` is wall time in seconds. `client_ip` and `scheme`
-    are those of the client as far as trusted proxies vouch for them.
+    are those of the client as far as trusted proxies vouch for them; `forwarded_for` is the chain of addresses up to us.
     """
 
     method: str
@@ -28,6 +28,7 @@ class InboundRequest:
     received_at: float
     websocket: bool = False
     traceparent: str | None = None
+    forwarded_for: str | None = None
 
     @cached_property
     def path(self) -> str:

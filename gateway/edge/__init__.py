@@ -1,0 +1,1 @@
+"""Where bytes become a request, and answers become bytes. Sanitised here once; nothing behind it repairs anything."""

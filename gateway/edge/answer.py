@@ -1,0 +1,89 @@
+"""The answer on its way out: every one carries the request id, and every refusal is a problem document (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
+
+from starlette.types import Message, Scope, Send
+
+from gateway.errors import Refused
+
+from .body import ClientGone
+
+
+def problem_document(refused: Refused, request_id: str) -> bytes:
+    """RFC 9457. `detail` says what was wrong here, then what to do next."""
+    problem = refused.problem
+    return json.dumps(
+        {
+            "title": problem.title,
+            "status": problem.status,
+            "code": problem.code,
+            "detail": f"{refused.detail} {problem.advice}".strip(),
+            "request_id": request_id,
+            **refused.members,
+        }
+    ).encode()
+
+
+def refusal_headers(refused: Refused) -> Iterable[tuple[str, str]]:
+    yield "Content-Type", "application/problem+json"
+    yield "Cache-Control", "no-store"
+    if refused.retry_after is not None:
+        yield "Retry-After", str(max(1, ceil(refused.retry_after)))
+    yield from refused.headers
+
+
+class Answer:
+    """One answer to one request. Knows what it has sent, for the log and for what may still be said."""
+
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self._send = send
+        self._websocket = scope["type"] == "websocket"
+        self._head_only = scope.get("method") == "HEAD"
+        self.request_id = request_id
+        self.status = 0
+        self.sent = 0
+        self.started = False
+        self.complete = False
+
+    async def start(self, status: int, fields: Sequence[tuple[bytes, bytes]], extra: Mapping[str, str]) -> None:
+        """`fields` as they come from an upstream; `extra` are ours, and replace any of the same name."""
+        ours = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in extra.items()}
+        ours[b"x-request-id"] = self.request_id.encode("latin-1")
+        headers = [(name, value) for name, value in fields if name.lower() not in ours] + list(ours.items())
+        self.started, self.status = True, status
+        await self._emit({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def body(self, piece: bytes, *, more: bool) -> None:
+        self.sent += len(piece)
+        self.complete = not more
+        await self._emit({"type": "http.response.body", "body": piece, "more_body": more})
+
+    async def refuse(self, refused: Refused, extra: Mapping[str, str], *, close: bool) -> None:
+        """`close`: the request's body has not been read, so that nothing more can be read from this connection."""
+        document = b"" if self._head_only else problem_document(refused, self.request_id)
+        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in refusal_headers(refused)]
+        if not self._head_only:
+            fields.append((b"Content-Length", str(len(document)).encode()))
+        if close:
+            fields.append((b"Connection", b"close"))
+        await self.start(refused.problem.status, fields, extra)
+        await self.body(document, more=False)
+
+    async def send(self, message: Message) -> None:
+        """The `send` of an ASGI application that answers in our place."""
+        if message["type"] == "http.response.start":
+            await self.start(message["status"], message["headers"], {})
+        else:
+            await self.body(message.get("body", b""), more=message.get("more_body", False))
+
+    async def _emit(self, message: Message) -> None:
+        if self._websocket:
+            message = {**message, "type": "websocket." + message["type"]}
+        try:
+            await self._send(message)
+        except OSError as lost:
+            raise ClientGone from lost

@@ -1,0 +1,111 @@
+"""What is refused about a request's head, before anything looks at what it means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from gateway.errors import BAD_REQUEST, DUPLICATE_HEADER, HEADERS_TOO_LARGE, LOOKALIKE_HEADER, Refused
+
+MAX_HEADER_BYTES = 32 << 10
+MAX_HEADERS = 100
+
+SECURITY_HEADERS = frozenset(
+    {
+        b"authorization",
+        b"host",
+        b"signature",
+        b"signature-input",
+        b"content-digest",
+        b"x-admin-key",
+        b"x-api-key",
+        b"x-nonce",
+        b"x-signature",
+        b"x-tenant",
+        b"x-tenant-id",
+        b"x-tenant-ref",
+        b"x-timestamp",
+        b"x-widget-key",
+    }
+)
+"""Headers that say who calls. Each occurs once, in this spelling, or the request is refused."""
+
+# A list in one of these would be read as its first member by some and as its last by others.
+_SINGLE_VALUED = frozenset({b"x-tenant", b"x-tenant-id", b"x-tenant-ref", b"x-api-key", b"x-widget-key", b"x-nonce"})
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_NOT_ASCII = re.compile(rb"[^\x20-\x7e]")
+_HOST = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+
+class HeaderRules:
+    """`references`: headers that name a tenant beside the built-in ones, in lower case."""
+
+    def __init__(self, references: frozenset[bytes] = frozenset()) -> None:
+        self._security = SECURITY_HEADERS | references
+        self._single_valued = _SINGLE_VALUED | references
+        self._skeletons = frozenset(_skeleton(name) for name in self._security)
+
+    def check(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        """`fields` as parsed, names in lower case. Raises Refused."""
+        seen: set[bytes] = set()
+        size = 0
+        for count, (name, value) in enumerate(fields, start=1):
+            size += len(name) + len(value) + 4
+            if size > MAX_HEADER_BYTES or count > MAX_HEADERS:
+                raise Refused(HEADERS_TOO_LARGE, f"At most {MAX_HEADERS} headers and {MAX_HEADER_BYTES} bytes are accepted.")
+            if _TOKEN.fullmatch(name) is None or _CONTROL.search(value):
+                raise Refused(BAD_REQUEST, "A header holds a control character, or its name is not a token.")
+            if name in self._security:
+                self._check_security(name, value, seen)
+            elif _skeleton(name) in self._skeletons:
+                raise Refused(LOOKALIKE_HEADER, f"{name.decode()} looks like a security header.")
+
+    def _check_security(self, name: bytes, value: bytes, seen: set[bytes]) -> None:
+        if name in seen or (name in self._single_valued and b"," in value):
+            raise Refused(DUPLICATE_HEADER, f"{name.decode()} has more than one value.")
+        if _NOT_ASCII.search(value):
+            raise Refused(BAD_REQUEST, f"{name.decode()} holds a character outside of printable ASCII.")
+        seen.add(name)
+
+
+def check_framing(fields: Iterable[tuple[bytes, bytes]]) -> int | None:
+    """The declared length of the body in bytes, 0 where there is none, None where it comes in chunks. Raises Refused."""
+    lengths = [value for name, value in fields if name == b"content-length"]
+    codings = [value for name, value in fields if name == b"transfer-encoding"]
+    if len(lengths) + len(codings) > 1:
+        raise Refused(BAD_REQUEST, "The body's length is given twice.")
+    if codings:
+        if codings[0].lower() != b"chunked":
+            raise Refused(BAD_REQUEST, "Only the transfer coding `chunked` is accepted.")
+        return None
+    if not lengths:
+        return 0
+    if re.fullmatch(rb"0|[1-9][0-9]{0,17}", lengths[0]) is None:
+        raise Refused(BAD_REQUEST, "Content-Length is not a plain decimal number.")
+    return int(lengths[0])
+
+
+def host_of(fields: Iterable[tuple[bytes, bytes]]) -> str:
+    """The one Host, in lower case. Raises Refused."""
+    hosts = [value for name, value in fields if name == b"host"]
+    if len(hosts) != 1 or _HOST.fullmatch(hosts[0]) is None:
+        raise Refused(BAD_REQUEST, "A request has exactly one Host, a name or an address with an optional port.")
+    return hosts[0].decode("ascii").lower()
+
+
+def origin_form(target: bytes, host: str) -> bytes:
+    """The target as path and query. An absolute form is accepted where its authority is that of Host. Raises Refused."""
+    if target.startswith(b"/"):
+        return target
+    scheme, separator, rest = target.partition(b"://")
+    if separator and scheme.lower() in (b"http", b"https"):
+        authority, slash, path = rest.partition(b"/")
+        if authority.decode("latin-1").lower() == host:
+            return slash + path if slash else b"/"
+    raise Refused(BAD_REQUEST, "The target is a path, or an absolute URL whose authority is the Host.")
+
+
+def _skeleton(name: bytes) -> bytes:
+    """What is left of a name when everything is dropped that a CGI-like reader would fold together."""
+    return name.replace(b"_", b"-").replace(b".", b"-").lower()
