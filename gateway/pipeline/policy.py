@@ -38,9 +38,9 @@ class Phase(IntEnum):
 
 
 class PolicyConfig(BaseModel):
-    """Base of every policy's `Config`: immutable, and an unknown key is a fault."""
+    """Base of every policy's `Config`: immutable, and an unknown key is a fault. A field's docstring is its documentation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,36 @@
+"""What a request says about its tenant must agree with its credential, and a caller with a credential must have a tenant."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from gateway.errors import TENANT_HEADER_MISSING, TENANT_MISMATCH, Refused
+from gateway.pipeline.call import Call
+from gateway.pipeline.policy import Phase, PolicyConfig, Setup
+from gateway.tenancy.ids import parse_id
+
+
+class TenantMatch:
+    """Slugs are compared byte for byte: no case folding, no normalisation. Anonymous callers pass; they have no tenant."""
+
+    phase: ClassVar[Phase] = Phase.MATCH
+
+    class Config(PolicyConfig):
+        pass
+
+    def __init__(self, config: Config, setup: Setup) -> None:
+        pass
+
+    def check(self, call: Call) -> None:
+        if call.principal.method == "public":
+            return
+        tenant = call.require_customer().tenant
+        slug, tenant_id, ref = (call.request.header(name) for name in ("x-tenant", "x-tenant-id", "x-tenant-ref"))
+        if call.principal.method == "jwt" and not slug:
+            raise Refused(TENANT_HEADER_MISSING, "A token needs `X-Tenant: <slug>` beside it.")
+        if slug is not None and slug != tenant.slug:
+            raise Refused(TENANT_MISMATCH, "`X-Tenant` names another tenant than the credential.")
+        if tenant_id is not None and parse_id("tnt", tenant_id) != tenant.id:
+            raise Refused(TENANT_MISMATCH, "`X-Tenant-Id` names another tenant than the credential.")
+        if ref is not None and ref != tenant.external_ref:
+            raise Refused(TENANT_MISMATCH, "`X-Tenant-Ref` names another tenant than the credential.")
