@@ -1,0 +1,58 @@
+"""The store as the rest of the gateway sees it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from .client import Client, Observe
+from .embedded import EmbeddedServer
+from .keyspace import Keyspace
+
+if TYPE_CHECKING:
+    from gateway.settings.schema import StoreSettings
+
+_CONTROL_DEADLINE = 3.0
+_DATA_CONNECTIONS, _CONTROL_CONNECTIONS = 32, 8
+
+
+class Store:
+    """`data` serves requests under a short deadline, `control` everything that may take longer; neither waits for the other."""
+
+    def __init__(self, url: str, *, prefix: str, deadline: float, observe: Observe | None = None) -> None:
+        self.keys = Keyspace(prefix)
+        self.data = Client(url, deadline, _DATA_CONNECTIONS, observe)
+        self.control = Client(url, _CONTROL_DEADLINE, _CONTROL_CONNECTIONS, observe)
+
+    async def ping(self) -> None:
+        """Raises Refused(STORE_UNAVAILABLE) where the store does not answer within the data path's deadline."""
+        await self.data.command("PING")
+
+    async def close(self) -> None:
+        await self.data.close()
+        await self.control.close()
+
+
+@asynccontextmanager
+async def open_store(settings: StoreSettings, observe: Observe | None = None) -> AsyncIterator[Store]:
+    """The store that `settings` name; the embedded one is started, and stopped at the end.
+
+    A remote store that can't be reached stops nothing: requests are refused until it can. Raises EmbeddedStoreError where the
+    embedded one does not start.
+    """
+    if settings.url == "embedded":
+        async with EmbeddedServer(settings.data_dir) as server, _connected(server.url, settings, observe) as store:
+            yield store
+    else:
+        async with _connected(settings.url, settings, observe) as store:
+            yield store
+
+
+@asynccontextmanager
+async def _connected(url: str, settings: StoreSettings, observe: Observe | None) -> AsyncIterator[Store]:
+    store = Store(url, prefix=settings.prefix, deadline=settings.deadline, observe=observe)
+    try:
+        yield store
+    finally:
+        await store.close()

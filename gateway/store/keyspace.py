@@ -1,0 +1,99 @@
+"""The name of every key in the store.
+
+All keys of a tenant carry its id as hash tag, all keys of an organization its own, so that each lies in one slot of a cluster
+and one script can touch it whole. Parts that callers choose are percent-encoded: none can leave its place.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+from uuid import UUID
+
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
+
+
+def _escape(part: str) -> str:
+    return part if _PLAIN.fullmatch(part) else quote(part, safe="")
+
+
+class Keyspace:
+    """`prefix` parts gateways that share a store."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def tenant(self, tenant: UUID) -> str:
+        """Hash: `v`, the version, and `doc`, the record."""
+        return self._key(tenant_tag(tenant), "record")
+
+    def org(self, org: str) -> str:
+        """Hash: `v` and `doc`, of what is stored of an organization."""
+        return self._key(org_tag(org), "record")
+
+    def slug(self, slug: str) -> str:
+        """String: id of the tenant with this slug, or of one that is being created."""
+        return self._key(f"slug:{_escape(slug)}")
+
+    def ref(self, org: str, ref: str) -> str:
+        """String: id of the tenant with this external reference."""
+        return self._key(f"ref:{_escape(org)}:{_escape(ref)}")
+
+    def api_key(self, digest: str) -> str:
+        """String: who owns the API key with this SHA-256."""
+        return self._key(f"key:{_escape(digest)}")
+
+    def widget_key(self, key: str) -> str:
+        """String: id of the tenant with this widget key."""
+        return self._key(f"widget:{_escape(key)}")
+
+    def origin(self, origin: str) -> str:
+        """Sorted set: tenants that list this origin, by the version of the record that last did."""
+        return self._key(f"origin:{_escape(origin)}")
+
+    def tenants(self, org: str | None = None) -> str:
+        """Sorted set: ids of the tenants of an organization, or of all, by time of creation."""
+        return self._key("tenants") if org is None else self._key(org_tag(org), "tenants")
+
+    def usage(self, tag: str, period: str) -> str:
+        """Hash: units by metric, of a tenant or an organization in a period."""
+        return self._key(tag, "usage", period)
+
+    def credential_usage(self, tag: str, period: str) -> str:
+        """Hash: units by metric and credential, of a tenant in a period."""
+        return self._key(tag, "usage-by-credential", period)
+
+    def rate(self, tag: str, scope: str, name: str, subject: str) -> str:
+        """String: the theoretical arrival time of a bucket."""
+        return self._key(tag, "rate", scope, name, subject)
+
+    def slots(self, tag: str, name: str, subject: str) -> str:
+        """Sorted set: holders of slots, by the end of their lease."""
+        return self._key(tag, "slots", name, subject)
+
+    def nonce(self, tag: str, value: str) -> str:
+        """String that exists while the nonce is remembered."""
+        return self._key(tag, "nonce", value)
+
+    def named(self, name: str) -> str:
+        """A value that the gateway itself keeps, of which there is one."""
+        return self._key("own", name)
+
+    def _key(self, tag: str, *parts: str) -> str:
+        return f"{self._prefix}:{{{tag}}}" + "".join(f":{_escape(part)}" for part in parts)
+
+
+def tenant_tag(tenant: UUID) -> str:
+    return str(tenant)
+
+
+def org_tag(org: str) -> str:
+    return f"org:{_escape(org)}"
+
+
+def route_tag(route: str) -> str:
+    return f"route:{_escape(route)}"
+
+
+def client_tag(client_ip: str) -> str:
+    return f"client:{_escape(client_ip)}"
