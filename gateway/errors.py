@@ -190,6 +190,13 @@ PLAN_UNKNOWN = _problem(
     "Tenant's plan is not configured",
     "The operator declares the plan in gateway.yaml, or moves the tenant.",
 )
+SECRETS_UNREADABLE = _problem(
+    "SECRETS_UNREADABLE",
+    503,
+    _F,
+    "Stored secrets can't be read",
+    "The operator configures the encryption key that they were stored with, as `encryption_key` or as a retired one.",
+)
 SHUTTING_DOWN = _problem("SHUTTING_DOWN", 503, _G, "Shutting down", "Try again; another instance will answer.")
 INTERNAL_ERROR = _problem(
     "INTERNAL_ERROR", 500, _G, "Internal error", "Tell the operator the request id; the log has the cause."
@@ -201,4 +208,7 @@ INVALID_BODY = _problem("INVALID_BODY", 422, _C, "Invalid input", "Correct the f
 SLUG_TAKEN = _problem("SLUG_TAKEN", 409, _C, "Slug taken", "Choose another slug.")
 EXTERNAL_REF_TAKEN = _problem("EXTERNAL_REF_TAKEN", 409, _C, "External reference taken", "A tenant with this reference exists.")
 TENANT_NOT_SUSPENDED = _problem("TENANT_NOT_SUSPENDED", 409, _C, "Tenant is not suspended", "Nothing has to be lifted.")
+# The same code as in the data path, but here it is a change of the tenant that is refused, not a use of it.
+TENANT_IS_ARCHIVED = Problem("TENANT_ARCHIVED", 409, _C, "Tenant archived", "Archiving is final; create a new tenant.")
+TOO_MANY_KEYS = _problem("TOO_MANY_KEYS", 409, _C, "Too many keys", "Revoke keys that are no longer used.")
 WRITE_CONFLICT = _problem("WRITE_CONFLICT", 409, _C, "Changed by somebody else", "Read again, then repeat the change.")
