@@ -1,0 +1,78 @@
+"""Both listeners in one process: started together, drained together, stopped before the store they stand on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway.edge.protocol import GatewayProtocol
+
+
+class Listening:
+    """A bound socket and the application behind it. Bound at once, so that an address in use is known before anything starts.
+
+    Raises OSError where the address cannot be had.
+    """
+
+    def __init__(self, app: ASGIApp, host: str, port: int, *, drain: float) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=2048)
+        self.host, self.port = host, self._socket.getsockname()[1]
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                http=GatewayProtocol,
+                ws="websockets-sansio",
+                ws_max_size=1 << 20,
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=True,
+                proxy_headers=False,
+                timeout_graceful_shutdown=max(1, round(drain)),
+            )
+        )
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    async def run(self) -> None:
+        """Serve until `stop`; requests in flight are finished before it returns, as far as `drain` seconds allow."""
+        await self._server.serve(sockets=[self._socket])
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Signals belong to the process, which has two of these."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run_until_signalled(public: Listening, admin: Listening, on_drain: Callable[[], None]) -> None:
+    """Serve both until SIGTERM or SIGINT. The public listener drains first, so that the admin one can tell about it."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    servers = [asyncio.create_task(public.run()), asyncio.create_task(admin.run())]
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([*servers, stopped], return_when=asyncio.FIRST_COMPLETED)
+    on_drain()
+    for listening, server in zip((public, admin), servers, strict=True):
+        listening.stop()
+        await server
+    stopped.cancel()
