@@ -1,0 +1,1 @@
+"""What the gateway tells about itself: metrics and log lines. Neither ever holds a secret."""

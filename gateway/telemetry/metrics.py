@@ -1,0 +1,124 @@
+"""Metrics in Prometheus' format. Every label has a bounded set of values, and none is an id or a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+
+_T = TypeVar("_T")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CLASSES = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
+_TENANTS = 1000
+_STORE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """The metrics of one process.
+
+    Names of routes, upstreams and scripts come from the configuration and the code, so they are few. What comes from outside
+    is folded: unknown methods into `OTHER`, tenants beyond the first `tenants` into `_other` (no slug has an underscore).
+    """
+
+    def __init__(self, tenants: int = _TENANTS) -> None:
+        # A second series beside each, which nobody reads. The function is the library's only one without types.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        self._tenants: set[str] = set()
+        self._tenant_labels = tenants
+        ProcessCollector(registry=self._registry)
+        self._requests = self._counter(
+            "tenantgate_requests_total",
+            "Requests answered, by route, method, class of status and decision (`OK`, or the code of the refusal).",
+            ("route", "method", "status_class", "code"),
+        )
+        self._durations = self._histogram(
+            "tenantgate_request_duration_seconds", "From the request's head to the end of its answer.", ("route",), _BUCKETS
+        )
+        self._tenant_requests = self._counter(
+            "tenantgate_tenant_requests_total",
+            "Requests answered, by tenant and class of status; tenants beyond the first thousand are `_other`.",
+            ("tenant", "status_class"),
+        )
+        self._store_calls = self._histogram(
+            "tenantgate_store_call_duration_seconds", "Calls of the store, by script.", ("script",), _STORE_BUCKETS
+        )
+        self._store_failures = self._counter(
+            "tenantgate_store_failures_total", "Calls of the store that failed, by reason.", ("reason",)
+        )
+        self._upstream_durations = self._histogram(
+            "tenantgate_upstream_duration_seconds",
+            "Time until a connection stood (`connect`), and from the request's end to the answer's head (`first_byte`).",
+            ("upstream", "phase"),
+            _BUCKETS,
+        )
+        self._upstream_responses = self._counter(
+            "tenantgate_upstream_responses_total",
+            "Answers of upstreams, by class of status; `none`: the upstream did not answer.",
+            ("upstream", "status_class"),
+        )
+
+    def request(self, route: str | None, method: str, status: int, code: str, tenant: str | None, seconds: float) -> None:
+        """A request was answered. `route` is None where none was found; `code` is `OK` or that of the refusal; `tenant` is a
+        slug, None where none became known."""
+        route, status_class = route or "_none", _status_class(status)
+        self._requests[route, method if method in _METHODS else "OTHER", status_class, code].inc()
+        self._durations[route,].observe(seconds)
+        if tenant is not None:
+            self._tenant_requests[self._tenant_label(tenant), status_class].inc()
+
+    def store_call(self, script: str, seconds: float) -> None:
+        """A call of the store has ended, well or badly."""
+        self._store_calls[script,].observe(seconds)
+
+    def store_failure(self, reason: str) -> None:
+        """`reason` is one of a few fixed words, such as `timeout`; never an error's text."""
+        self._store_failures[reason,].inc()
+
+    def upstream(
+        self, upstream: str, status: int | None, connect: float | None = None, first_byte: float | None = None
+    ) -> None:
+        """An upstream answered with `status`, or (None) failed to. Durations in seconds, None where the phase did not take
+        place: a kept connection needs no connecting."""
+        self._upstream_responses[upstream, "none" if status is None else _status_class(status)].inc()
+        if connect is not None:
+            self._upstream_durations[upstream, "connect"].observe(connect)
+        if first_byte is not None:
+            self._upstream_durations[upstream, "first_byte"].observe(first_byte)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Body and content type of `/metrics`, in the text or OpenMetrics format as the scraper's `Accept` asks."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def _tenant_label(self, tenant: str) -> str:
+        if tenant not in self._tenants:
+            if len(self._tenants) == self._tenant_labels:
+                return "_other"
+            self._tenants.add(tenant)
+        return tenant
+
+    def _counter(self, name: str, meaning: str, labels: tuple[str, ...]) -> _Children[Counter]:
+        return _Children(Counter(name, meaning, labels, registry=self._registry).labels)
+
+    def _histogram(self, name: str, meaning: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> _Children[Histogram]:
+        return _Children(Histogram(name, meaning, labels, buckets=buckets, registry=self._registry).labels)
+
+
+class _Children(dict[tuple[str, ...], _T]):
+    """A metric's children by their labels, bound once: `labels()` costs more than the counting does."""
+
+    def __init__(self, bind: Callable[..., _T]) -> None:
+        super().__init__()
+        self._bind = bind
+
+    def __missing__(self, labels: tuple[str, ...]) -> _T:
+        child = self[labels] = self._bind(*labels)
+        return child
+
+
+def _status_class(status: int) -> str:
+    return _CLASSES.get(status // 100, "other")
