@@ -12,7 +12,7 @@ from jwt import PyJWK
 class KeySet(Protocol):
     def find(self, kid: str | None, algorithm: str) -> Sequence[PyJWK]:
         """Keys that may have signed: the one named `kid`, or all of the algorithm's type where the token names none.
-        Raises KeysNeeded where a fetch may bring it, Refused(KEYS_UNAVAILABLE) where no set was ever had."""
+        Raises KeysNeeded where a fetch may bring it, Refused(KEYS_UNAVAILABLE) where the last fetch has failed."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Issuer:
     keys: KeySet
     issuer: str | None = None
     audience: str | None = None
-    leeway: int = 0
+    leeway: float = 0.0
     tenant_claim: str = "tenant"
     role_claim: str = "role"
     scope_claim: str = "scope"
