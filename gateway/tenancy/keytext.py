@@ -16,6 +16,7 @@ from .credential import Environment
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _KEY_BITS, _KEY_LETTERS, _CHECK_LETTERS = 192, 33, 6
 _KEY = re.compile(r"[a-z][a-z0-9]{0,11}_(?:live|test)_[0-9A-Za-z]{39}")
+_WIDGET_KEY = re.compile(rf"pk_[0-9A-Za-z]{{{_KEY_LETTERS}}}")
 
 
 def new_api_key(prefix: str, environment: Environment) -> str:
@@ -36,11 +37,17 @@ def digest_of(key: str) -> str:
 
 
 def new_signing_secret() -> str:
+    """256 random bits. The HMAC's key is this text as it stands, `sk_` included, in ASCII."""
     return "sk_" + _base62(secrets.randbits(256), 43)
 
 
 def new_widget_key() -> str:
     return "pk_" + _base62(secrets.randbits(_KEY_BITS), _KEY_LETTERS)
+
+
+def is_widget_key(text: str) -> bool:
+    """Whether `text` has the form of a widget key. It has no checksum, being public and pasted, never typed."""
+    return _WIDGET_KEY.fullmatch(text) is not None
 
 
 def _checksum(text: str) -> str:
