@@ -8,25 +8,53 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr
 
 from .policies import PolicyEntry
-from .units import Duration, Size
+from .units import Duration, Integer, Rate, Size
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+_NAME = r"^[a-z][a-z0-9_-]{0,62}$"
+_STORE_URL = r"^(embedded|rediss?://.+|unix://.+)$"
+_KEY_PREFIX = r"^[a-z][a-z0-9]{0,11}$"
+_STORE_PREFIX = r"^[a-z0-9_-]{1,16}$"
+_HTTP_URL = r"^https?://[^/?#@\s]+[^#\s]*$"
+_TARGET = r"^https?://[^/?#@\s]+$"
+_PATH = r"^(/([A-Za-z0-9._~!$&'()+,=:@%-]+|\{[a-z][a-z0-9_]*\}))*(/\*?)?$"
+_HOST = r"^((\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])$"
+_METHOD = r"^[A-Z]+$"
+_CAP = r"^[a-z][a-z0-9_]*$"
+
+FORMS = {
+    _NAME: "a name of lower-case letters, digits, - and _, that begins with a letter",
+    _STORE_URL: "embedded, redis://…, rediss://… or unix://…",
+    _KEY_PREFIX: "up to 12 lower-case letters and digits, a letter first",
+    _STORE_PREFIX: "up to 16 lower-case letters, digits, - and _",
+    _HTTP_URL: "a URL such as https://login.example.com/jwks.json",
+    _TARGET: "scheme, host and port only, such as http://127.0.0.1:9000",
+    _PATH: "/exact, /with/{one}/segment or /below/*",
+    _HOST: "a host in lower case without port, such as api.example.com or *.example.com",
+    _METHOD: "a method in capitals, such as GET",
+    _CAP: "a name of lower-case letters, digits and _",
+}
+"""Each pattern of this file in words."""
+
+Name = Annotated[str, Field(pattern=_NAME)]
 """Names of routes, upstreams, plans, metrics, orgs, issuers: lower case, so that none differs from another only in case."""
+
+Port = Annotated[Integer, Field(ge=0, le=65535)]
+Count = Annotated[Integer, Field(ge=0)]
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 class Listener(Model):
     host: str = "127.0.0.1"
     """Address to listen on."""
-    port: Annotated[int, Field(ge=0, le=65535)]
+    port: Port
     """TCP port; 0 lets the system choose one."""
 
 
 class PublicListener(Listener):
-    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    port: Port = 8080
     """TCP port; 0 lets the system choose one."""
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
     """Networks of proxies in front, whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed. Nobody else's are."""
@@ -35,7 +63,7 @@ class PublicListener(Listener):
 
 
 class AdminListener(Listener):
-    port: Annotated[int, Field(ge=0, le=65535)] = 9090
+    port: Port = 9090
     """TCP port; 0 lets the system choose one."""
 
 
@@ -47,13 +75,13 @@ class Listeners(Model):
 
 
 class StoreSettings(Model):
-    url: Annotated[str, Field(pattern=r"^(embedded|rediss?://.+|unix://.+)$")] = "embedded"
+    url: Annotated[str, Field(pattern=_STORE_URL, repr=False)] = "embedded"
     """`embedded`, `redis://…`, `rediss://…` or `unix://…`. The store holds all state; the gateway keeps none."""
     data_dir: Path = Path(".tenantgate/store")
     """Where the embedded store keeps its files between runs."""
     deadline: Duration = 0.05
     """How long a request waits for the store before it is refused with STORE_UNAVAILABLE."""
-    prefix: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,16}$")] = "tg"
+    prefix: Annotated[str, Field(pattern=_STORE_PREFIX)] = "tg"
     """Prefix of every key in the store, so that several gateways can share one."""
 
 
@@ -91,7 +119,7 @@ class IssuerSettings(Model):
     """Public key in PEM, for RS*, PS*, ES* and EdDSA."""
     jwks_file: Path | None = None
     """JSON Web Key Set in a file."""
-    jwks_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    jwks_url: Annotated[str, Field(pattern=_HTTP_URL)] | None = None
     """JSON Web Key Set at a URL, cached, and refreshed when a token names an unknown key."""
     jwks_refresh: Duration = 300.0
     """How often the set is refreshed anyway."""
@@ -110,7 +138,7 @@ class IssuerSettings(Model):
 class Identity(Model):
     issuers: dict[Name, IssuerSettings] = {}
     """Who issues the JWTs that callers bring."""
-    key_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,11}$")] = "tg"
+    key_prefix: Annotated[str, Field(pattern=_KEY_PREFIX)] = "tg"
     """First part of API keys: `tg_live_…`."""
 
 
@@ -124,11 +152,11 @@ class Timeouts(Model):
 
 
 class Upstream(Model):
-    targets: Annotated[tuple[Annotated[str, Field(pattern=r"^https?://[^/?#@]+$")], ...], Field(min_length=1)]
+    targets: Annotated[tuple[Annotated[str, Field(pattern=_TARGET)], ...], Field(min_length=1)]
     """Base URLs, scheme and authority only: the path of a request is never rewritten."""
     timeouts: Timeouts = Timeouts()
     """How long to wait for what."""
-    max_connections: Annotated[int, Field(ge=1)] = 256
+    max_connections: Annotated[Integer, Field(ge=1)] = 256
     """Connections to each target at once."""
     keep_alive: Duration = 30.0
     """How long an unused connection is kept."""
@@ -139,15 +167,15 @@ class Upstream(Model):
 class RouteSettings(Model):
     name: Name
     """Shows in logs, metrics and `explain`."""
-    path: Annotated[str, Field(pattern=r"^/")]
+    path: Annotated[str, Field(pattern=_PATH, min_length=1)]
     """`/exact`, `/with/{one}/segment`, or `/below/*`. The most specific match wins, whatever the order."""
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[Annotated[str, Field(pattern=_HOST)], ...] = ()
     """Hosts that the route answers for, `*.example.com` included; none: all."""
-    methods: tuple[Annotated[str, Field(pattern=r"^[A-Z]+$")], ...] = ()
+    methods: tuple[Annotated[str, Field(pattern=_METHOD)], ...] = ()
     """Methods; none: all."""
     upstream: Name | None = None
     """Upstream that the request is forwarded to."""
-    builtin: Name | None = None
+    builtin: Literal["billing_plan", "jwks"] | None = None
     """What the gateway itself answers with: `billing_plan` or `jwks`."""
     policies: Annotated[tuple[PolicyEntry, ...], Field(min_length=1)]
     """What a request has to pass, in this order."""
@@ -160,20 +188,20 @@ class RouteSettings(Model):
 
 
 class MetricSettings(Model):
-    cap: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
+    cap: Annotated[str, Field(pattern=_CAP)] | None = None
     """Name of its cap in every API; default `monthly_<singular>_cap`."""
 
 
 class PlanSettings(Model):
-    rate: str | None = None
+    rate: Rate | None = None
     """Rate of all the tenant's requests that pass `rate_limit`, such as `100/second`; none: unlimited."""
-    burst: Annotated[int, Field(ge=0)] | None = None
+    burst: Count | None = None
     """How many may come at once; default: the rate's count."""
-    quotas: dict[Name, Annotated[int, Field(ge=0)] | None] = {}
+    quotas: dict[Name, Count | None] = {}
     """Bounds by metric and calendar month; null: unlimited, 0: blocked."""
-    concurrency: Annotated[int, Field(ge=0)] | None = None
+    concurrency: Count | None = None
     """Requests at once on routes with `concurrency`."""
-    resources: dict[Name, Annotated[int, Field(ge=0)] | None] = {}
+    resources: dict[Name, Count | None] = {}
     """Bounds of things that exist, such as users; null: unlimited."""
     features: tuple[Name, ...] = ()
     """Features that the plan includes."""
@@ -182,7 +210,7 @@ class PlanSettings(Model):
 class OrgSettings(Model):
     default_plan: Name
     """Plan of a tenant that is created without one."""
-    quotas: dict[Name, Annotated[int, Field(ge=0)] | None] = {}
+    quotas: dict[Name, Count | None] = {}
     """Bounds by metric and calendar month over all tenants of the organization."""
 
 

@@ -1,0 +1,52 @@
+"""What gateway.yaml declares of plans, organizations and metrics, as the values that decisions are made with."""
+
+from __future__ import annotations
+
+from gateway.tenancy.org import Organization
+from gateway.tenancy.plan import Metric, Plan, RateLimit
+
+from .schema import PlanSettings, Settings
+
+BUILTIN_METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("requests", "monthly_request_cap", lazy=True),
+        Metric("emails", "monthly_email_cap"),
+        Metric("sms", "monthly_sms_cap"),
+        Metric("messages", "monthly_message_cap"),
+        Metric("tokens", "monthly_token_cap"),
+    )
+}
+
+
+def metrics_of(settings: Settings) -> dict[str, Metric]:
+    """The built-in metrics and the declared ones, by name."""
+    declared = {name: Metric(name, metric.cap or cap_of(name)) for name, metric in settings.metrics.items()}
+    return BUILTIN_METRICS | declared
+
+
+def cap_of(metric: str) -> str:
+    """The name of a declared metric's cap, where it was given none: `pages` is bounded by `monthly_page_cap`."""
+    return f"monthly_{metric.removesuffix('s').replace('-', '_')}_cap"
+
+
+def plans_of(settings: Settings) -> dict[str, Plan]:
+    return {name: _plan(name, plan) for name, plan in settings.plans.items()}
+
+
+def orgs_of(settings: Settings) -> dict[str, Organization]:
+    """Organizations by name, the default one first. Their keys are not configured; they are kept in the store."""
+    return {
+        name: Organization(name, default_plan=org.default_plan, quotas=dict(org.quotas)) for name, org in settings.orgs.items()
+    }
+
+
+def _plan(name: str, plan: PlanSettings) -> Plan:
+    return Plan(
+        name,
+        rate=None if plan.rate is None else RateLimit.parse(plan.rate, plan.burst),
+        quotas=dict(plan.quotas),
+        concurrency=plan.concurrency,
+        resources=dict(plan.resources),
+        features=frozenset(plan.features),
+    )
