@@ -1,0 +1,1 @@
+"""The gateway's own HTTP interfaces: operator API, admin listener, and what routes mount as `builtin`."""
