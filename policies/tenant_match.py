@@ -25,12 +25,10 @@ class TenantMatch:
         if call.principal.method == "public":
             return
         tenant = call.require_customer().tenant
-        slug, tenant_id, ref = (call.request.header(name) for name in ("x-tenant", "x-tenant-id", "x-tenant-ref"))
+        slug, tenant_id = call.request.header("x-tenant"), call.request.header("x-tenant-id")
         if call.principal.method == "jwt" and not slug:
             raise Refused(TENANT_HEADER_MISSING, "A token needs `X-Tenant: <slug>` beside it.")
         if slug is not None and slug != tenant.slug:
             raise Refused(TENANT_MISMATCH, "`X-Tenant` names another tenant than the credential.")
         if tenant_id is not None and parse_id("tnt", tenant_id) != tenant.id:
             raise Refused(TENANT_MISMATCH, "`X-Tenant-Id` names another tenant than the credential.")
-        if ref is not None and ref != tenant.external_ref:
-            raise Refused(TENANT_MISMATCH, "`X-Tenant-Ref` names another tenant than the credential.")

@@ -17,7 +17,7 @@ _SECRET = re.compile(
     r"""[^\s"\\&,@]+"""
     r"""|\beyj[\w-]{6,}(?:\.[\w-]*)*"""  # JWT: base64url of `{"`
     r"""|\b[a-z][a-z0-9]{0,11}_(?:live|test)_[0-9a-z]{8,}"""  # API key
-    r"""|\b[sp]k_[0-9a-z_]{8,}"""  # signing secret, widget key
+    r"""|\b[sp]k_[0-9a-z_]{16,}"""  # signing secret, widget key; the id of one is shorter
     r"""|\bv1=[0-9a-f]{32,}"""  # HMAC signature
     r"""|-----BEGIN[ A-Z]*PRIVATE KEY-----[^"]*""",
     re.IGNORECASE,
