@@ -49,7 +49,7 @@ class Client:
             socket_connect_timeout=None,
             driver_info=None,
         )
-        self._redis: _Redis = Redis(connection_pool=pool)
+        self._redis: _Redis = Redis.from_pool(pool)
         self._deadline = deadline
         self._observe = observe or (lambda name, seconds, answered: None)
         self._reachable = True

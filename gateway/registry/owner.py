@@ -1,0 +1,22 @@
+"""Who owns a credential: a tenant, by its id, or an organization, by its name. How that is written in the store's maps."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from gateway.pipeline.lookup import Record
+
+Owner = UUID | str
+
+
+def owner_of(record: Record) -> Owner:
+    return record.id
+
+
+def write_owner(owner: Owner) -> str:
+    return str(owner) if isinstance(owner, UUID) else f"org:{owner}"
+
+
+def read_owner(text: bytes) -> Owner:
+    name = text.decode()
+    return name.removeprefix("org:") if name.startswith("org:") else UUID(name)

@@ -1,0 +1,109 @@
+"""Finding records: what a credential leads to, from memory or from the store."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from cachetools import LRUCache
+
+from gateway.pipeline.lookup import (
+    Lookup,
+    OwnerOfKey,
+    OwnerOfWidgetKey,
+    Record,
+    TenantById,
+    TenantByOrigin,
+    TenantByRef,
+    TenantBySlug,
+)
+from gateway.store.client import Client
+from gateway.tenancy.tenant import Status, Tenant
+
+from .owner import Owner, owner_of, read_owner
+from .shelf import Shelf
+
+_RECORDS, _LOOKUPS = 10_000, 40_000
+# Of an origin that very many tenants list, one that is active is as good as another.
+_ORIGIN_TENANTS = 16
+
+
+class Records:
+    """Remembers the records that were found last, each once, however many lookups lead to it.
+
+    A remembered record may be old. `records` and `lookups` bound how many are remembered; what was not found never is, so
+    that callers who guess can't push the others out.
+    """
+
+    def __init__(self, shelf: Shelf, records: int = _RECORDS, lookups: int = _LOOKUPS) -> None:
+        self._shelf = shelf
+        self._records: LRUCache[Owner, Record] = LRUCache(records)
+        self._owners: LRUCache[Lookup, Owner] = LRUCache(lookups)
+
+    def peek(self, lookup: Lookup) -> Record | None:
+        owner = self._owner(lookup)
+        return None if owner is None else self._records.get(owner)
+
+    async def resolve(self, lookup: Lookup) -> Record | None:
+        """The record as the store has it now. Raises Refused(STORE_UNAVAILABLE, SECRETS_UNREADABLE)."""
+        if isinstance(lookup, TenantByOrigin):
+            return await self._of_origin(lookup.origin)
+        owner = self._owner(lookup) or await self._find(lookup)
+        record = None if owner is None else await self._read(owner)
+        if owner is not None and record is not None and not isinstance(lookup, TenantById):
+            self._owners[lookup] = owner
+        return record
+
+    def forget(self, record: Record) -> None:
+        self._records.pop(owner_of(record), None)
+
+    def _owner(self, lookup: Lookup) -> Owner | None:
+        return lookup.id if isinstance(lookup, TenantById) else self._owners.get(lookup)
+
+    async def _find(self, lookup: Lookup) -> Owner | None:
+        keys = self._shelf.store.keys
+        match lookup:
+            case TenantBySlug(slug):
+                key = keys.slug(slug)
+            case TenantByRef(org, ref):
+                key = keys.ref(org, ref)
+            case OwnerOfKey(digest):
+                key = keys.api_key(digest)
+            case OwnerOfWidgetKey(widget_key):
+                key = keys.widget_key(widget_key)
+            case _:
+                return None
+        found = await self._client.command("GET", key)
+        return read_owner(found) if isinstance(found, bytes) else None
+
+    async def _read(self, owner: Owner) -> Record | None:
+        record: Record | None
+        if isinstance(owner, UUID):
+            record = await self._shelf.tenant(owner, self._client)
+        else:
+            record = await self._shelf.org(owner, self._client)
+        if record is None:
+            self._records.pop(owner, None)
+            return None
+        known = self._records.get(owner)
+        # Two reads can be answered in one order and arrive here in the other.
+        if known is None or known.version <= record.version:
+            self._records[owner] = record
+        return record
+
+    async def _of_origin(self, origin: str) -> Tenant | None:
+        """A tenant that lists the origin, an active one if there is one among those that listed it last."""
+        found = await self._client.command("ZREVRANGE", self._shelf.store.keys.origin(origin), 0, _ORIGIN_TENANTS - 1)
+        assert isinstance(found, list)
+        best = None
+        for entry in found:
+            assert isinstance(entry, bytes)
+            tenant = await self._read(UUID(entry.decode()))
+            if isinstance(tenant, Tenant) and origin in tenant.origins:
+                if tenant.status is Status.ACTIVE:
+                    return tenant
+                best = best or tenant
+        return best
+
+    @property
+    def _client(self) -> Client:
+        return self._shelf.store.data

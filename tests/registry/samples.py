@@ -1,0 +1,45 @@
+"""A registry over the real store, with a clock that the test moves."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+
+from gateway.registry.changes import Changes
+from gateway.registry.cipher import Cipher
+from gateway.registry.keys import Keys
+from gateway.registry.records import Records
+from gateway.registry.shelf import Shelf
+from gateway.registry.tenants import Tenants
+from gateway.store.connect import Store
+from gateway.tenancy.org import Organization
+
+KEY = b64encode(b"k" * 32).decode()
+ORGS = {"platform": Organization("platform", default_plan="free"), "other": Organization("other", default_plan="free")}
+
+
+@dataclass
+class ManualClock:
+    time: float = 1_780_000_000.0
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+
+@dataclass
+class Registry:
+    shelf: Shelf
+    records: Records
+    tenants: Tenants
+    keys: Keys
+    clock: ManualClock
+
+
+def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
+    shelf, clock = Shelf(store, cipher or Cipher(KEY), ORGS), ManualClock()
+    records = Records(shelf)
+    changes = Changes(shelf, records, clock)
+    return Registry(shelf, records, Tenants(changes), Keys(changes, "tg"), clock)
