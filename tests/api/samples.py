@@ -1,0 +1,61 @@
+"""The admin listener over a registry, asked through ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from gateway.api.admin import admin_app
+from gateway.api.operator import operator_app
+from gateway.tenancy.plan import Metric, Plan, RateLimit
+from tests.registry.samples import ORGS, Registry
+
+ADMIN_KEY = "adm-first-0123456789abcdef0123456789abcdef"
+SECOND_KEY = "adm-second-0123456789abcdef0123456789abcdef"
+ADMIN_KEYS = {"ops": ADMIN_KEY, "billing": SECOND_KEY}
+METRICS = {
+    "requests": Metric("requests", "monthly_request_cap", lazy=True),
+    "messages": Metric("messages", "monthly_message_cap"),
+    "emails": Metric("emails", "monthly_email_cap"),
+}
+PLANS = {
+    "free": Plan("free", rate=RateLimit(5, 1, 5), quotas={"messages": 100}),
+    "pro": Plan("pro", rate=RateLimit(100, 1, 100), features=frozenset({"analytics"})),
+}
+
+
+@dataclass
+class Operator:
+    """Calls of the operator API with a valid key; `path` is below `/api/v1`."""
+
+    http: httpx.AsyncClient
+    registry: Registry
+
+    async def post(self, path: str, body: object = None, **query: str) -> httpx.Response:
+        return await self.http.post(f"/api/v1/{path}", params=query, **({} if body is None else {"json": body}))
+
+    async def get(self, path: str, **query: str) -> httpx.Response:
+        return await self.http.get(f"/api/v1/{path}", params=query)
+
+    async def provision(self, **fields: object) -> dict[str, Any]:
+        answer = await self.post("provision/tenant", {"name": "Acme", **fields})
+        assert answer.status_code == 201, answer.text
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    async def fetch(self, tenant_id: str) -> dict[str, Any]:
+        data: dict[str, Any] = (await self.get("fetch/tenant", tenant_id=tenant_id)).json()["data"]
+        return data
+
+
+async def no_check() -> None:
+    pass
+
+
+def admin_client(registry: Registry, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+    api = operator_app(registry.tenants, ADMIN_KEYS, PLANS, ORGS, METRICS)
+    app = admin_app(api, {"store": no_check}, lambda accept: (b"", "text/plain"), lambda: {"keys": []})
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin.test", headers=headers or {})
