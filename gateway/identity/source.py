@@ -41,7 +41,8 @@ class FileSource:
                 raw = file.read(MAX_BYTES + 1)
         except OSError as error:
             raise SourceFault(f"{self._path}: {error.strerror or type(error).__name__}") from error
-        return _bounded(raw)
+        _check_size(raw)
+        return raw
 
 
 class UrlSource:
@@ -79,11 +80,10 @@ async def _content(response: httpx.Response) -> bytes:
     raw = bytearray()
     async for piece in response.aiter_raw():
         raw += piece
-        _bounded(raw)
+        _check_size(raw)
     return bytes(raw)
 
 
-def _bounded(raw: bytes | bytearray) -> bytes:
+def _check_size(raw: bytes | bytearray) -> None:
     if len(raw) > MAX_BYTES:
         raise SourceFault(f"it is larger than {MAX_BYTES >> 10} KiB")
-    return bytes(raw)
