@@ -1,0 +1,39 @@
+"""What an admitted request has taken, as far as it can be given back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Outcome(Enum):
+    """How an admitted request ended. What was delivered, or sent to a client that had gone, is counted; what the upstream
+    failed (5xx, no connection) is given back."""
+
+    DELIVERED = auto()
+    REFUND = auto()
+    CLIENT_GONE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldUnits:
+    """`amount` units in `field` of the usage hash `key`. The key names the period that they were taken in."""
+
+    key: str
+    field: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSlot:
+    key: str
+    holder: str
+
+
+@dataclass(slots=True)
+class Charge:
+    """`settled` is set by the first settlement; a second one gives nothing back."""
+
+    units: tuple[HeldUnits, ...] = ()
+    slots: tuple[HeldSlot, ...] = ()
+    settled: bool = False

@@ -1,0 +1,201 @@
+-- Admit one request: check everything it demands, then take everything, or nothing.
+--
+-- KEYS     every key that is named below, each once
+-- ARGV[1]  the time in microseconds since 1970, empty: the store's own
+-- ARGV[2]  first microsecond of the period whose counters are among KEYS
+-- ARGV[3]  first microsecond after that period
+-- ARGV[4]  when those counters expire, in seconds since 1970
+-- ARGV[5]  number of records; then for each
+--            key      hash of the record
+--            version  that the request was decided under, 0: none is stored
+-- then the demands, each starting with its kind. A key is its index in KEYS, 0: none. A cap of -1 is none, of 0 blocks.
+--   rate   key, interval, interval_rest, count, tolerance, tolerance_rest
+--            GCRA. The theoretical arrival time and the interval between two cells are whole microseconds and a rest in
+--            units of 1/count of one, so that nothing is ever rounded. A cell is admitted where the arrival time after it
+--            is at most `tolerance` ahead of now. A count of 0 blocks.
+--   quota  tenant_key, org_key, credential_key, metric, credential_field, cap, org_cap, units
+--   nonce  key, milliseconds
+--   slot   key, limit, holder, milliseconds
+--
+-- Answers {verdict, now, ...}, whole numbers:
+--   0  granted  three for each demand, see below: everything was taken
+--   1  denied   likewise: nothing was taken
+--   2  changed  the places of those records (from 1) that have another version: nothing was taken
+--   3  period   now is in another period: nothing was taken
+-- Of a demand: 1 where it fits, else 0 (a quota that only the organization's cap refuses: -1); then
+--   rate   arrival time ahead of now: microseconds, rest (after the cell where it fits, as it is where not)
+--   quota  units used by the tenant, by the organization, before the request
+--   slot   slots held before the request, 0
+--   nonce  0, 0
+--
+-- All arithmetic is in whole numbers below 2^53. Two demands of one request on the same bucket see each other.
+
+local GRANTED, DENIED, CHANGED, PERIOD = 0, 1, 2, 3
+
+local now = tonumber(ARGV[1])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000000 + time[2]
+end
+if now < tonumber(ARGV[2]) or now >= tonumber(ARGV[3]) then
+  return {PERIOD, now}
+end
+
+local place = 6
+local function take_text()
+  place = place + 1
+  return ARGV[place - 1]
+end
+local function take_number()
+  return tonumber(take_text())
+end
+local function take_key()
+  return KEYS[take_number()]
+end
+
+local changed = {CHANGED, now}
+for index = 1, tonumber(ARGV[5]) do
+  local key, version = take_key(), take_text()
+  if (redis.call('HGET', key, 'v') or '0') ~= version then
+    changed[#changed + 1] = index
+  end
+end
+if #changed > 2 then
+  return changed
+end
+
+local answer, refused = {GRANTED, now}, false
+local function report(fits, first, second)
+  refused = refused or fits ~= 1
+  answer[#answer + 1], answer[#answer + 2], answer[#answer + 3] = fits, first, second
+end
+
+-- What is to be written: arrival times by key, units by key and field, and the rest as commands.
+local arrivals, units, commands = {}, {}, {}
+
+local function arrival_of(key, count)
+  local found = arrivals[key]
+  if not found then
+    local text = redis.call('GET', key)
+    if not text then
+      return now, 0
+    end
+    local time, rest, unit = string.match(text, '^(%d+) (%d+) (%d+)$')
+    found = {tonumber(time), tonumber(rest), tonumber(unit)}
+  end
+  local time, rest = found[1], found[2]
+  if found[3] ~= count and rest > 0 then
+    -- The limit has changed, and with it the unit of the rest.
+    time, rest = time + 1, 0
+  end
+  if time < now then
+    return now, 0
+  end
+  return time, rest
+end
+
+local function rate()
+  local key, interval, interval_rest, count = take_key(), take_number(), take_number(), take_number()
+  local tolerance, tolerance_rest = take_number(), take_number()
+  if count == 0 then
+    return report(0, 0, 0)
+  end
+  local time, rest = arrival_of(key, count)
+  local next_time, next_rest = time + interval, rest + interval_rest
+  if next_rest >= count then
+    next_time, next_rest = next_time + 1, next_rest - count
+  end
+  local ahead = next_time - now
+  if ahead < tolerance or (ahead == tolerance and next_rest <= tolerance_rest) then
+    arrivals[key] = {next_time, next_rest, count}
+    return report(1, ahead, next_rest)
+  end
+  return report(0, time - now, rest)
+end
+
+local function used(key, field)
+  if not key then
+    return 0
+  end
+  local fields = units[key] or {}
+  return tonumber(redis.call('HGET', key, field) or '0') + (fields[field] or 0)
+end
+
+local function fits(amount, cap)
+  return cap < 0 or (cap > 0 and amount <= cap)
+end
+
+local function add(key, field, amount)
+  if key then
+    units[key] = units[key] or {}
+    units[key][field] = (units[key][field] or 0) + amount
+  end
+end
+
+local function quota()
+  local tenant, org, credential = take_key(), take_key(), take_key()
+  local metric, credential_field = take_text(), take_text()
+  local cap, org_cap, amount = take_number(), take_number(), take_number()
+  local by_tenant, by_org = used(tenant, metric), used(org, metric)
+  if not fits(by_tenant + amount, cap) then
+    return report(0, by_tenant, by_org)
+  end
+  if not fits(by_org + amount, org_cap) then
+    return report(-1, by_tenant, by_org)
+  end
+  add(tenant, metric, amount)
+  add(org, metric, amount)
+  add(credential, credential_field, amount)
+  return report(1, by_tenant, by_org)
+end
+
+local nonces, slots = {}, {}
+
+local function nonce()
+  local key, milliseconds = take_key(), take_text()
+  if nonces[key] or redis.call('EXISTS', key) == 1 then
+    return report(0, 0, 0)
+  end
+  nonces[key] = true
+  commands[#commands + 1] = {'SET', key, '1', 'PX', milliseconds}
+  return report(1, 0, 0)
+end
+
+local function slot()
+  local key, limit, holder, milliseconds = take_key(), take_number(), take_text(), take_number()
+  local held = redis.call('ZCOUNT', key, now, '+inf') + (slots[key] or 0)
+  if held >= limit then
+    return report(0, held, 0)
+  end
+  slots[key] = (slots[key] or 0) + 1
+  commands[#commands + 1] = {'ZREMRANGEBYSCORE', key, '-inf', '(' .. string.format('%.0f', now)}
+  commands[#commands + 1] = {'ZADD', key, now + milliseconds * 1000, holder}
+  commands[#commands + 1] = {'PEXPIRE', key, milliseconds}
+  return report(1, held, 0)
+end
+
+local kinds = {rate = rate, quota = quota, nonce = nonce, slot = slot}
+while place <= #ARGV do
+  kinds[take_text()]()
+end
+
+if refused then
+  answer[1] = DENIED
+  return answer
+end
+
+for key, arrival in pairs(arrivals) do
+  local text = string.format('%.0f %.0f %.0f', arrival[1], arrival[2], arrival[3])
+  redis.call('SET', key, text, 'PX', math.floor((arrival[1] - now) / 1000) + 1)
+end
+for key, fields in pairs(units) do
+  for field, amount in pairs(fields) do
+    if redis.call('HINCRBY', key, field, amount) == amount then
+      redis.call('EXPIREAT', key, ARGV[4])
+    end
+  end
+end
+for _, command in ipairs(commands) do
+  redis.call(unpack(command))
+end
+return answer

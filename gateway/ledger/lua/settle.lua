@@ -1,0 +1,28 @@
+-- Give back what requests held, or did not get.
+--
+-- KEYS  every key that is named below, each once
+-- ARGV  one after the other, each starting with its kind; a key is its index in KEYS
+--   units  key, field, amount   of a usage hash; never below 0, and none is made where there is none
+--   slot   key, holder
+--
+-- Answers 1. A holder that has none leaves the others' slots alone; units are given back once for each call.
+
+local place = 1
+local function take()
+  place = place + 1
+  return ARGV[place - 1]
+end
+
+while place <= #ARGV do
+  local kind, key = take(), KEYS[tonumber(take())]
+  if kind == 'slot' then
+    redis.call('ZREM', key, take())
+  else
+    local field, amount = take(), tonumber(take())
+    local used = tonumber(redis.call('HGET', key, field) or '0')
+    if used > 0 then
+      redis.call('HINCRBY', key, field, -math.min(used, amount))
+    end
+  end
+end
+return 1
