@@ -31,10 +31,10 @@ class Document:
         if not self._is_broken(path):
             self.faults.append(Fault(self.place(path, at_key=at_key), found, expected, hint))
 
-    def refuse_reference(self, path: KeyPath, kind: str, name: str, candidates: list[str]) -> None:
+    def refuse_reference(self, path: KeyPath, kind: str, name: str, candidates: list[str], *, at_key: bool = False) -> None:
         """`name` should be among `candidates`, and is not."""
-        found = f"the unknown {kind} {self.show(path, name)}"
-        self.refuse(path, found, one_of(candidates), did_you_mean(name, candidates))
+        found = f"the unknown {kind} {describe(name) if at_key else self.show(path, name)}"
+        self.refuse(path, found, one_of(candidates), did_you_mean(name, candidates), at_key=at_key)
 
     def place(self, path: KeyPath, *, at_key: bool = False) -> Place:
         """Where the value at `path` stands, or else the nearest thing around it. An entry of a mapping stands at its key where

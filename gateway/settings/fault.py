@@ -53,9 +53,10 @@ def _order(fault: Fault) -> tuple[bool, str, int, int]:
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """A hint, where one of `candidates` is close to `word`; else empty."""
-    close = get_close_matches(word.lower(), list(candidates), n=1)
-    return f"Did you mean {close[0]}?" if close else ""
+    """A hint, where one of `candidates` is close to `word` in whatever case; else empty."""
+    spelt = {candidate.lower(): candidate for candidate in candidates}
+    close = get_close_matches(word.lower(), spelt, n=1)
+    return f"Did you mean {spelt[close[0]]}?" if close else ""
 
 
 def one_of(words: Iterable[str]) -> str:

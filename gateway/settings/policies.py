@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol, cast
@@ -27,6 +28,7 @@ class PolicyClass(Protocol):
     Config: type[BaseModel]
     phase: Phase
     __name__: str
+    __module__: str
 
     def __call__(self, config: BaseModel, setup: Setup, /) -> Policy: ...
 
@@ -76,6 +78,14 @@ def split_entry(raw: object) -> tuple[str, dict[str, object]]:
 def builtin_policies() -> list[str]:
     """Names of the policies that come with the gateway."""
     return sorted(module.name for module in iter_modules(policies.__path__))
+
+
+def policy_doc(policy: PolicyClass) -> str:
+    """What the policy is for: the first line of its module, then its own words."""
+    module = sys.modules[policy.__module__]
+    return " ".join(
+        " ".join((text or "").split()) for text in (module.__doc__ and module.__doc__.partition("\n\n")[0], policy.__doc__)
+    ).strip()
 
 
 def class_name(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr
 
 from .policies import PolicyEntry
-from .units import Duration, Integer, Rate, Size
+from .units import Duration, NoBoolean, Rate, Size
 
 _NAME = r"^[a-z][a-z0-9_-]{0,62}$"
 _STORE_URL = r"^(embedded|rediss?://.+|unix://.+)$"
@@ -38,8 +38,8 @@ FORMS = {
 Name = Annotated[str, Field(pattern=_NAME)]
 """Names of routes, upstreams, plans, metrics, orgs, issuers: lower case, so that none differs from another only in case."""
 
-Port = Annotated[Integer, Field(ge=0, le=65535)]
-Count = Annotated[Integer, Field(ge=0)]
+Port = Annotated[int, Field(ge=0, le=65535), NoBoolean]
+Count = Annotated[int, Field(ge=0), NoBoolean]
 
 
 class Model(BaseModel):
@@ -60,6 +60,8 @@ class PublicListener(Listener):
     """Networks of proxies in front, whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed. Nobody else's are."""
     drain: Duration = 25.0
     """How long requests in flight may take to finish after SIGTERM."""
+    body_idle: Duration = 10.0
+    """How long a request's body may stand still before it is refused."""
 
 
 class AdminListener(Listener):
@@ -156,7 +158,7 @@ class Upstream(Model):
     """Base URLs, scheme and authority only: the path of a request is never rewritten."""
     timeouts: Timeouts = Timeouts()
     """How long to wait for what."""
-    max_connections: Annotated[Integer, Field(ge=1)] = 256
+    max_connections: Annotated[int, Field(ge=1), NoBoolean] = 256
     """Connections to each target at once."""
     keep_alive: Duration = 30.0
     """How long an unused connection is kept."""
@@ -217,7 +219,7 @@ class OrgSettings(Model):
 class Settings(Model):
     """gateway.yaml."""
 
-    version: Literal[1]
+    version: Annotated[Literal[1], NoBoolean]
     """Version of this format."""
     listeners: Listeners = Listeners()
     """Where to listen."""

@@ -81,4 +81,4 @@ Rate = Annotated[
 ]
 """The text of a rate, which RateLimit.parse reads."""
 
-Integer = Annotated[int, BeforeValidator(_no_boolean)]
+NoBoolean = BeforeValidator(_no_boolean)

@@ -1,0 +1,17 @@
+"""The command `tenantgate`. Each command is a function of its own module, which imports what is heavy only when it runs."""
+
+from __future__ import annotations
+
+import typer
+
+from .check import check, schema
+
+app = typer.Typer(
+    name="tenantgate",
+    help="A reverse-proxy gateway that makes existing services safe for many tenants.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # They would show secrets.
+)
+
+app.command()(check)
+app.command()(schema)
