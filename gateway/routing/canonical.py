@@ -14,8 +14,8 @@ _PATH = re.compile(rb"/(?:[A-Za-z0-9\-._~!$&'()*+,=:@/]|%[0-9A-Fa-f]{2})*")
 _QUERY = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]|{}^`\"<>\\]|%[0-9A-Fa-f]{2})*")
 _ENCODED_SLASH = re.compile("%2f|%5c", re.IGNORECASE)
 _ENCODED_DOT = re.compile(rb"%2e", re.IGNORECASE)
-# Control characters, and the lead bytes of overlong UTF-8 (RFC 3629, 3), with which `/` and `.` have been smuggled.
-_ENCODED_DANGER = re.compile(rb"%(?:[01][0-9a-f]|7f|c0|c1|f[5-9a-f])", re.IGNORECASE)
+# Control characters, and overlong or impossible UTF-8 (RFC 3629, 3), with which `/` and `.` have been smuggled.
+_ENCODED_DANGER = re.compile(rb"%(?:[01][0-9a-f]|7f|c0|c1|e0%[89][0-9a-f]|f0%8[0-9a-f]|f[5-9a-f])", re.IGNORECASE)
 
 
 def check_target(target: bytes) -> None:

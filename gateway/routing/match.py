@@ -29,50 +29,52 @@ class Route:
 
 
 class Router:
-    """Routes sorted by how specific they are: an exact host before a wildcard before none, then literal segments before
-    `{one}` before `*`, from the left; then those that name methods."""
+    """Routes sorted by how specific they are: an exact host before a wildcard (the longest first) before none, then literal
+    segments before `{one}` before `*`, from the left; then those that name methods. `/a/*` takes `/a` too, which must not
+    fall to a wider route with weaker policies."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._patterns = sorted((_Pattern(route) for route in routes), key=_Pattern.rank)
+        patterns = (_Pattern(route, host) for route in routes for host in route.hosts or ("*",))
+        self._patterns = sorted(patterns, key=_Pattern.rank)
 
     def match(self, request: InboundRequest) -> Route:
         """Raises Refused: ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED with `Allow`, or BAD_PATH."""
         segments = request.path.split("/")[1:]
         host = request.host.rpartition(":")[0] if _has_port(request.host) else request.host
-        method = _method(request)
         allowed: set[str] = set()
         for pattern in self._patterns:
             if not (pattern.takes_host(host) and pattern.takes_path(segments)):
                 continue
-            if pattern.route.methods and method not in pattern.route.methods:
-                allowed |= pattern.route.methods
+            route = pattern.route
+            if route.methods and _method(request, route) not in route.methods:
+                allowed |= route.methods
                 continue
-            if not pattern.route.encoded_slashes and has_encoded_slash(request.path):
+            if not route.encoded_slashes and has_encoded_slash(request.path):
                 raise Refused(BAD_PATH, "The path holds an encoded slash or backslash.")
-            return pattern.route
+            return route
         if allowed:
             raise Refused(METHOD_NOT_ALLOWED, headers=(("Allow", ", ".join(sorted(allowed))),))
         raise Refused(ROUTE_NOT_FOUND)
 
 
 class _Pattern:
-    def __init__(self, route: Route) -> None:
+    """One route on one of its hosts; `*` stands for all."""
+
+    def __init__(self, route: Route, host: str) -> None:
         self.route = route
+        self._host = host
         self._segments = route.path.split("/")[1:]
         self._open = self._segments[-1] == "*"
         if self._open:
             del self._segments[-1]
 
     def rank(self) -> tuple[object, ...]:
-        hosts = min((host.startswith("*.") for host in self.route.hosts), default=2)
+        wildcard = self._host.startswith("*")
         segments = tuple(1 if _is_parameter(segment) else 0 for segment in self._segments)
-        return (hosts, (*segments, 2) if self._open else segments, not self.route.methods, self.route.path)
+        return (wildcard, -len(self._host), (*segments, 2) if self._open else segments, not self.route.methods, self.route.path)
 
     def takes_host(self, host: str) -> bool:
-        return not self.route.hosts or any(
-            host.endswith(wanted[1:]) and host != wanted[2:] if wanted.startswith("*.") else host == wanted
-            for wanted in self.route.hosts
-        )
+        return host.endswith(self._host[1:]) if self._host.startswith("*") else host == self._host
 
     def takes_path(self, segments: list[str]) -> bool:
         own = self._segments
@@ -92,6 +94,8 @@ def _has_port(host: str) -> bool:
     return ":" in host and not host.endswith("]")
 
 
-def _method(request: InboundRequest) -> str:
-    """A CORS preflight is answered by the route of the request that it announces."""
-    return request.header("access-control-request-method") or request.method if request.method == "OPTIONS" else request.method
+def _method(request: InboundRequest, route: Route) -> str:
+    """Where a route answers browsers of other origins, a CORS preflight takes the route of the request that it announces."""
+    if request.method == "OPTIONS" and route.chain.cross_origin is not None:
+        return request.header("access-control-request-method") or "OPTIONS"
+    return request.method
