@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from .database import Company, prepare
 from .login import Login
+from .practice import Practice
 from .tenancy import Gateway, Tenancy
 from .users import Users
 
@@ -22,6 +23,7 @@ from .users import Users
 def create_app(database: str, jwt_secret: str, gateway: Gateway, companies: Sequence[Company] = ()) -> Starlette:
     """`database` is a PostgreSQL connection string; `companies` are there when the service has started."""
     pool = AsyncConnectionPool(database, min_size=2, max_size=10, open=False)
+    tenancy = Tenancy(gateway, pool)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -38,7 +40,8 @@ def create_app(database: str, jwt_secret: str, gateway: Gateway, companies: Sequ
         routes=[
             Route("/healthz", healthz),
             Route("/api/auth/login", Login(pool, jwt_secret).log_in, methods=["POST"]),
-            *Users(Tenancy(gateway, pool)).routes(),
+            *Users(tenancy).routes(),
+            *Practice(tenancy).routes(),
         ],
         exception_handlers={HTTPException: _refuse, ValidationError: _invalid},
         lifespan=lifespan,

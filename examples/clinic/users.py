@@ -30,7 +30,6 @@ class Users:
             Route("/api/v1/users", self.list, methods=["GET"]),
             Route("/api/v1/users", self.create, methods=["POST"]),
             Route("/api/v1/users/{id:int}", self.show, methods=["GET"]),
-            Route("/api/v1/report", self.report, methods=["GET"]),
         ]
 
     async def list(self, request: Request) -> JSONResponse:
@@ -64,10 +63,3 @@ class Users:
         if user is None:
             raise HTTPException(404, "no such user")
         return JSONResponse(user)
-
-    async def report(self, request: Request) -> JSONResponse:
-        """How many users have which role."""
-        identity = await self._tenancy.gateway.identify(request)
-        async with self._tenancy.transaction(identity) as connection:
-            rows = await connection.execute("SELECT role, count(*) FROM users GROUP BY role ORDER BY role")
-            return JSONResponse({"tenant": identity.tenant, "users_by_role": dict(await rows.fetchall())})

@@ -52,8 +52,13 @@ async def test_an_unknown_user_is_not_found(clinic: Clinic) -> None:
     assert (await clinic.call("GET", f"{USERS}/999999")).status_code == 404
 
 
-async def test_the_report_counts_the_tenants_own_users(clinic: Clinic) -> None:
-    answer = (await clinic.call("GET", "/api/v1/report", "clinica-abc")).json()
+async def test_a_practice_has_its_own_name(clinic: Clinic) -> None:
+    names = [(await clinic.call("GET", "/api/v1/practice", slug)).json()["name"] for slug in SLUGS]
+    assert names == ["Avanter", "Clinica-Abc"]
+
+
+async def test_analytics_count_the_tenants_own_users(clinic: Clinic) -> None:
+    answer = (await clinic.call("GET", "/api/v1/analytics", "clinica-abc")).json()
     assert answer["tenant"] == "clinica-abc"
     assert answer["users_by_role"]["manager"] == 2
 
