@@ -76,6 +76,9 @@ LOOKALIKE_HEADER = _problem(
     "LOOKALIKE_HEADER", 400, _C, "Look-alike of a security header", "Spell the header with hyphens, or leave it out."
 )
 REQUEST_TIMEOUT = _problem("REQUEST_TIMEOUT", 408, _C, "Request too slow", "Send the request without pauses.")
+CLIENT_CLOSED_REQUEST = _problem(
+    "CLIENT_CLOSED_REQUEST", 499, _C, "Client went away", "Nobody reads this answer; the log and the metrics count it."
+)
 BODY_TOO_LARGE = _problem("BODY_TOO_LARGE", 413, _C, "Body too large", "Send a smaller body; the route declares its limit.")
 TARGET_TOO_LONG = _problem("TARGET_TOO_LONG", 414, _C, "Target too long", "Shorten the path or the query.")
 HEADERS_TOO_LARGE = _problem("HEADERS_TOO_LARGE", 431, _C, "Headers too large", "Send fewer or shorter headers.")
@@ -174,6 +177,9 @@ UPSTREAM_INVALID_RESPONSE = _problem(
     "UPSTREAM_INVALID_RESPONSE", 502, _U, "Upstream answered nonsense", "Tell the service's operator."
 )
 UPSTREAM_CLOSED = _problem("UPSTREAM_CLOSED", 502, _U, "Upstream hung up", "Try again if the request may run twice.")
+UPSTREAM_BUSY = _problem(
+    "UPSTREAM_BUSY", 503, _U, "Upstream overloaded", "Try again when `Retry-After` has passed; too many requests wait already."
+)
 UPSTREAM_TIMEOUT = _problem("UPSTREAM_TIMEOUT", 504, _U, "Upstream too slow", "Try again if the request may run twice.")
 
 # Outages and faults of our own: never reported as a bad credential

@@ -1,0 +1,263 @@
+"""A connection to an upstream: one exchange at a time, never pipelined."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from math import inf
+from typing import TYPE_CHECKING, Protocol, cast
+
+from gateway.errors import UPSTREAM_CLOSED, UPSTREAM_INVALID_RESPONSE, UPSTREAM_TIMEOUT, Refused
+from gateway.settings.schema import Timeouts
+
+from .exchange import UpstreamAborted
+from .response import InvalidResponse, ResponseReader
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+
+_WRITE_HIGH = 256 << 10
+
+
+class Home(Protocol):
+    """Where a connection comes from and goes back to."""
+
+    def released(self, connection: UpstreamConnection) -> None:
+        """Its exchange is complete; it may carry the next one."""
+
+    def closed(self, connection: UpstreamConnection) -> None:
+        """It is of no use any more. Called once."""
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """Every call back into an exchange is the last thing done with it, since it may abort the exchange or begin the next.
+
+    One timer runs per connection, not per exchange: a later deadline only moves `_deadline`, and the timer, when it fires,
+    sets itself again.
+    """
+
+    def __init__(self, home: Home, timeouts: Timeouts) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._home = home
+        self._timeouts = timeouts
+        self._exchange: Exchange | None = None
+        self._reader = ResponseReader("")
+        self._used = False
+        self._stale = False
+        self._uploading = False
+        self._headed = False
+        self._writable = True
+        self._reading = True
+        self._unsent = 0
+        self._sent_at = 0.0
+        self._deadline = inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = inf
+        self.is_closed = False
+
+    # For the pool
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_HIGH)
+
+    @property
+    def is_usable(self) -> bool:
+        return not (self.is_closed or self._transport.is_closing())
+
+    def begin(self, exchange: Exchange) -> None:
+        """Send the request. The connection is idle and usable."""
+        self._exchange = exchange
+        exchange.connection = self
+        self._reader = ResponseReader(exchange.head.method)
+        self._stale, self._used = self._used, True
+        self._headed = False
+        self._uploading = exchange.streamed
+        self._transport.write(exchange.opening)
+        if exchange.streamed:
+            self._watch()
+            exchange.sink.resume_upload()
+        else:
+            self._request_sent()
+
+    def rest(self, seconds: float) -> None:
+        """No exchange for now; close after `seconds` without one."""
+        self._expire_in(seconds)
+
+    def drop(self) -> None:
+        """Close at once, whatever has not been sent."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._transport.abort()
+        self._home.closed(self)
+
+    # For the exchange
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        # Some event loops raise where the transport has begun to close; that it has is told by connection_lost.
+        if self.is_usable:
+            self._transport.writelines(pieces)
+
+    def finish(self, pieces: Sequence[bytes]) -> None:
+        """Write the last pieces of the request's body."""
+        self.write(pieces)
+        self._uploading = False
+        self._request_sent()
+
+    def pause_reading(self) -> None:
+        if self._reading and not self.is_closed:
+            self._reading = False
+            self._transport.pause_reading()
+            self._watch()
+
+    def resume_reading(self) -> None:
+        if not self._reading and not self.is_closed:
+            self._reading = True
+            self._transport.resume_reading()
+            self._watch()
+
+    def abort(self) -> None:
+        """Drop the connection; the exchange hears nothing more."""
+        self._detach()
+        self.drop()
+
+    # Called by the transport
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            # Nothing was asked. Whatever it is, it must not be taken for the answer to the next request.
+            self.drop()
+            return
+        self._stale = False
+        try:
+            pieces = self._reader.feed(data)
+        except InvalidResponse as error:
+            self._fail(Refused(UPSTREAM_INVALID_RESPONSE, f"The response is not well-formed HTTP/1.1: {error}."))
+            return
+        if self._reader.status:
+            self._deliver(exchange, pieces)
+
+    def eof_received(self) -> None:
+        self._ended()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is None:
+            self._ended()
+        else:
+            self._fail(Refused(UPSTREAM_CLOSED, "The connection broke."))
+
+    def pause_writing(self) -> None:
+        self._writable = False
+        self._unsent = self._transport.get_write_buffer_size()
+        self._watch()
+        if self._uploading and self._exchange is not None:
+            self._exchange.sink.pause_upload()
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._watch()
+        if self._uploading and self._exchange is not None:
+            self._exchange.sink.resume_upload()
+
+    # The response
+
+    def _deliver(self, exchange: Exchange, pieces: Sequence[bytes]) -> None:
+        reader, sink = self._reader, exchange.sink
+        if not self._headed:
+            self._headed = True
+            exchange.timings.first_byte = 0.0 if self._uploading else self._loop.time() - self._sent_at
+            sink.head(reader.status, reader.headers)
+        for piece in pieces:
+            if self._exchange is not exchange:
+                return
+            sink.data(piece)
+        if self._exchange is not exchange:
+            return
+        if reader.complete:
+            self._complete(exchange)
+        else:
+            self._watch()
+
+    def _complete(self, exchange: Exchange) -> None:
+        """An answer that ends before its request does leaves a connection that can't be used again."""
+        is_reusable = self._reader.persistent and not self._uploading and self._writable
+        self._detach()
+        try:
+            exchange.sink.complete()
+        finally:
+            if is_reusable and self.is_usable:
+                self.resume_reading()
+                self._home.released(self)
+            else:
+                self.drop()
+
+    def _ended(self) -> None:
+        exchange = self._exchange
+        if exchange is not None and self._reader.end():
+            self._complete(exchange)
+        else:
+            self._fail(Refused(UPSTREAM_CLOSED, "The connection was closed before the response was complete."))
+
+    def _fail(self, refused: Refused) -> None:
+        exchange, stale = self._exchange, self._stale
+        self._detach()
+        self.drop()
+        if exchange is not None:
+            error = UpstreamAborted(refused.problem, refused.detail) if self._headed else refused
+            exchange.lost(error, stale=stale and refused.problem is UPSTREAM_CLOSED)
+
+    def _detach(self) -> None:
+        if self._exchange is not None:
+            self._exchange.connection = None
+            self._exchange = None
+        self._uploading = False
+
+    # Deadlines
+
+    def _request_sent(self) -> None:
+        self._sent_at = self._loop.time()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Wait for whose turn it is. Where that is the client (it sends its body, or reads ours), its own deadlines hold."""
+        if self._exchange is None:
+            return
+        if not self._reading:
+            self._deadline = inf
+        elif not self._writable:
+            self._expire_in(self._timeouts.idle)
+        elif self._uploading:
+            self._deadline = inf
+        else:
+            self._expire_in(self._timeouts.idle if self._headed else self._timeouts.first_byte)
+
+    def _expire_in(self, seconds: float) -> None:
+        self._deadline = deadline = self._loop.time() + seconds
+        if self._timer is not None and self._timer_at > deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._set_timer(deadline)
+
+    def _set_timer(self, at: float) -> None:
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._check_deadline)
+
+    def _check_deadline(self) -> None:
+        self._timer = None
+        if self._loop.time() < self._deadline:
+            if self._deadline < inf:
+                self._set_timer(self._deadline)
+        elif self._exchange is None:
+            self.drop()
+        elif not self._writable and self._transport.get_write_buffer_size() < self._unsent:
+            self._unsent = self._transport.get_write_buffer_size()
+            self._watch()
+        else:
+            waited = "take the request" if not self._writable else "go on" if self._headed else "answer"
+            self._fail(Refused(UPSTREAM_TIMEOUT, f"The upstream did not {waited} in time."))

@@ -1,0 +1,56 @@
+"""The upstreams of a configuration, each with its targets and their connections."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterable, Mapping
+
+from gateway.clock import Clock
+from gateway.settings.schema import Upstream
+
+from .balance import Balance
+from .exchange import Exchange, OutboundHead, Sink, Timings, UpstreamAborted
+from .stream import UpstreamResponse
+from .target import Endpoint, Target
+
+__all__ = ["OutboundHead", "Timings", "UpstreamAborted", "UpstreamResponse", "Upstreams"]
+
+
+class Upstreams:
+    """`settings` by the upstreams' names. Raises OSError where a `ca_file` can't be read."""
+
+    def __init__(self, settings: Mapping[str, Upstream], clock: Clock) -> None:
+        self._balances = {name: _balance(upstream, clock) for name, upstream in settings.items()}
+
+    def begin(self, upstream: str, head: OutboundHead, body: bytes | None, sink: Sink, *, streamed: bool = False) -> Exchange:
+        """Make an exchange of callbacks; `Exchange.start` sends it. `body` is one that is at hand; a streamed one is written
+        piece by piece once `sink.resume_upload` has been called."""
+        return Exchange(self._balances[upstream], head, body, sink, streamed=streamed)
+
+    async def send(self, upstream: str, head: OutboundHead, body: AsyncIterable[bytes] | bytes | None) -> UpstreamResponse:
+        """Send a request, and wait for the head of its response. The body goes on being sent meanwhile and afterwards, until
+        the response is complete. Raises Refused (UPSTREAM_*), and whatever iterating `body` raises."""
+        response = UpstreamResponse()
+        if body is None or isinstance(body, bytes):
+            return await response.opened(self.begin(upstream, head, body, response), None)
+        return await response.opened(self.begin(upstream, head, None, response, streamed=True), body)
+
+    def endpoint(self, upstream: str) -> Endpoint:
+        """The target that is next in turn, for a connection outside of the pool."""
+        return self._balances[upstream].choose().endpoint
+
+    async def close(self) -> None:
+        """Drop every connection; to be called when the requests in flight have had their time."""
+        await asyncio.gather(*(target.close() for balance in self._balances.values() for target in balance.targets))
+
+
+def _balance(upstream: Upstream, clock: Clock) -> Balance:
+    tls = _tls(upstream) if any(url.startswith("https:") for url in upstream.targets) else None
+    return Balance([Target(Endpoint.of(url, tls), upstream, clock) for url in upstream.targets], clock)
+
+
+def _tls(upstream: Upstream) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=upstream.ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,172 @@
+"""One address of an upstream, and the connections to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlsplit
+
+from gateway.clock import Clock
+from gateway.errors import SHUTTING_DOWN, UPSTREAM_BUSY, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE, Refused
+from gateway.settings.schema import Upstream
+
+from .connection import UpstreamConnection
+from .exchange import Exchange
+
+MAX_WAITING = 4096
+"""Requests that wait for a connection to one target; beyond, they are refused at once."""
+
+# How long a target that could not be reached is left alone where another one can be had.
+_BACKOFF = 1.0
+
+_log = logging.getLogger("tenantgate.upstream")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a target listens. `tls` is None for plain HTTP; where it is set, the certificate must be that of `host`."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+
+    @classmethod
+    def of(cls, url: str, tls: ssl.SSLContext | None) -> Endpoint:
+        """From `http://host:port` or `https://host:port`; `tls` is for the latter."""
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        is_secure = parts.scheme == "https"
+        return cls(parts.hostname, parts.port or (443 if is_secure else 80), tls if is_secure else None)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Target:
+    """Lends connections: the one used last first, so that those too many grow old and are closed; a new one up to
+    `max_connections`; else the exchange waits its turn, no longer than a connection may take to be made."""
+
+    def __init__(self, endpoint: Endpoint, settings: Upstream, clock: Clock) -> None:
+        self.endpoint = endpoint
+        self._settings = settings
+        self._clock = clock
+        self._connections: set[UpstreamConnection] = set()
+        self._idle: dict[UpstreamConnection, None] = {}
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._waiting: OrderedDict[Exchange, asyncio.TimerHandle] = OrderedDict()
+        self._down_until = 0.0
+
+    @property
+    def outstanding(self) -> int:
+        """Exchanges that run or wait here."""
+        return len(self._connections) - len(self._idle) + len(self._waiting)
+
+    def is_down(self, now: float) -> bool:
+        """Whether it could not be reached a moment ago; `now` by the monotonic clock."""
+        return now < self._down_until
+
+    def acquire(self, exchange: Exchange, *, fresh: bool = False) -> None:
+        """Begin the exchange on a connection, now or later, or call `exchange.unreachable`. `fresh`: on a new connection."""
+        if not fresh:
+            while self._idle:
+                connection, _ = self._idle.popitem()
+                if connection.is_usable:
+                    connection.begin(exchange)
+                    return
+                connection.drop()
+        elif self._idle and self._is_full():
+            next(iter(self._idle)).drop()
+        if len(self._waiting) >= MAX_WAITING:
+            exchange.unreachable(Refused(UPSTREAM_BUSY, retry_after=1))
+            return
+        loop = asyncio.get_running_loop()
+        self._waiting[exchange] = loop.call_later(self._settings.timeouts.connect, self._give_up, exchange)
+        self._connect_for_waiting()
+
+    def forget(self, exchange: Exchange) -> None:
+        """The exchange doesn't wait any more. A connection that is being made for it will serve another one."""
+        timer = self._waiting.pop(exchange, None)
+        if timer is not None:
+            timer.cancel()
+
+    async def close(self) -> None:
+        """Drop everything; to be called when the requests that are in flight have had their time."""
+        connecting = list(self._connecting)
+        for task in connecting:
+            task.cancel()
+        await asyncio.gather(*connecting, return_exceptions=True)
+        while self._waiting:
+            self._next_waiting().unreachable(Refused(SHUTTING_DOWN, retry_after=1))
+        for connection in list(self._connections):
+            connection.drop()
+
+    # Called by connections
+
+    def released(self, connection: UpstreamConnection) -> None:
+        if self._waiting:
+            connection.begin(self._next_waiting())
+        else:
+            self._idle[connection] = None
+            connection.rest(self._settings.keep_alive)
+
+    def closed(self, connection: UpstreamConnection) -> None:
+        self._connections.discard(connection)
+        self._idle.pop(connection, None)
+        self._connect_for_waiting()
+
+    # Making connections
+
+    def _is_full(self) -> bool:
+        return len(self._connections) + len(self._connecting) >= self._settings.max_connections
+
+    def _next_waiting(self) -> Exchange:
+        exchange, timer = self._waiting.popitem(last=False)
+        timer.cancel()
+        return exchange
+
+    def _connect_for_waiting(self) -> None:
+        while len(self._connecting) < len(self._waiting) and not self._is_full():
+            task = asyncio.get_running_loop().create_task(self._connect())
+            self._connecting.add(task)
+            task.add_done_callback(self._connected)
+
+    async def _connect(self) -> None:
+        timeouts, started = self._settings.timeouts, self._clock.monotonic()
+        endpoint = self.endpoint
+        async with asyncio.timeout(timeouts.connect):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                partial(UpstreamConnection, self, timeouts),
+                endpoint.host,
+                endpoint.port,
+                ssl=endpoint.tls,
+                server_hostname=endpoint.host if endpoint.tls else None,
+            )
+        self._connections.add(connection)
+        self._down_until = 0.0
+        if self._waiting:
+            next(iter(self._waiting)).timings.connect = self._clock.monotonic() - started
+        self.released(connection)
+
+    def _connected(self, task: asyncio.Task[None]) -> None:
+        self._connecting.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._down_until = self._clock.monotonic() + _BACKOFF
+            _log.warning("cannot connect to %s: %s: %s", self.endpoint, type(error).__name__, error)
+            if self._waiting:
+                self._next_waiting().unreachable(_unreachable(error))
+        self._connect_for_waiting()
+
+    def _give_up(self, exchange: Exchange) -> None:
+        self.forget(exchange)
+        exchange.unreachable(Refused(UPSTREAM_TIMEOUT, "No connection to the upstream was to be had in time."))
+
+
+def _unreachable(error: BaseException) -> Refused:
+    if isinstance(error, TimeoutError):
+        return Refused(UPSTREAM_TIMEOUT, "No connection to the upstream was to be had in time.")
+    return Refused(UPSTREAM_UNREACHABLE)
