@@ -22,7 +22,7 @@ from gateway.tenancy.tenant import Tenant
 
 from .redaction import redact_names, redact_text
 
-_LONGEST_PATH = 1024
+_LONGEST_PATH, _LONGEST_METHOD = 1024, 32
 _encode = json.JSONEncoder(separators=(",", ":"), default=repr).encode
 
 
@@ -80,7 +80,8 @@ class AccessLog:
 
     def write(self, entry: AccessEntry) -> None:
         """What is not known of the request has no key in its line."""
-        line = redact_text(_encode({key: value for key, value in self._fields(entry).items() if value is not None}))
+        known = {key: value for key, value in self._fields(entry).items() if value is not None and value != ""}
+        line = redact_text(_encode(known))
         # A full disk or a reader that has gone must not fail a request that was answered.
         with suppress(OSError):
             self._logger.msg(line)
@@ -93,7 +94,7 @@ class AccessLog:
             "event": "request",
             "request_id": entry.request_id,
             "route": entry.route,
-            "method": entry.method,
+            "method": entry.method[:_LONGEST_METHOD],
             "path": entry.path.partition("?")[0][:_LONGEST_PATH],
             "status": entry.status,
             "code": "OK" if problem is None else problem.code,
