@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.app import StartFault, open_gateway
 from gateway.edge.protocol import GatewayProtocol
+from gateway.errors import Refused
+from gateway.identity.keyring import KeyFault
+from gateway.settings.schema import Settings
+from gateway.store.embedded import EmbeddedStoreError
+
+Cannot: tuple[type[Exception], ...] = (StartFault, EmbeddedStoreError, KeyFault, Refused)
+"""What keeps a gateway from starting, beside faults of its configuration and of the system (OSError)."""
 
 
 class Listening:
@@ -62,8 +70,21 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def run_until_signalled(public: Listening, admin: Listening, on_drain: Callable[[], None]) -> None:
-    """Serve both until SIGTERM or SIGINT. The public listener drains first, so that the admin one can tell about it."""
+async def serve_until_signalled(settings: Settings, ready: Callable[[str, str], None]) -> None:
+    """Serve both listeners until SIGTERM or SIGINT; `ready` is told their URLs, public and admin, once both accept.
+
+    Raises what stands in `Cannot`, and OSError.
+    """
+    async with open_gateway(settings) as gateway:
+        public_at, admin_at = settings.listeners.public, settings.listeners.admin
+        public = Listening(gateway.public, public_at.host, public_at.port, drain=public_at.drain)
+        admin = Listening(gateway.admin, admin_at.host, admin_at.port, drain=1)
+        ready(public.url, admin.url)
+        await _run(public, admin, gateway.drain)
+
+
+async def _run(public: Listening, admin: Listening, drain: Callable[[], None]) -> None:
+    """The public listener stops first, so that the admin one can tell about it until the end."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -71,7 +92,7 @@ async def run_until_signalled(public: Listening, admin: Listening, on_drain: Cal
     servers = [asyncio.create_task(public.run()), asyncio.create_task(admin.run())]
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([*servers, stopped], return_when=asyncio.FIRST_COMPLETED)
-    on_drain()
+    drain()
     for listening, server in zip((public, admin), servers, strict=True):
         listening.stop()
         await server

@@ -47,6 +47,7 @@ class ApiKey:
 
     def __init__(self, config: Config, setup: Setup) -> None:
         self._ref_header = config.ref_header.lower()
+        self.security_headers = frozenset({self._ref_header})
         self._prefix = setup.key_prefix
 
     def presents(self, request: InboundRequest) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from .check import check, schema
+from .serve import serve
 
 app = typer.Typer(
     name="tenantgate",
@@ -13,5 +14,6 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # They would show secrets.
 )
 
+app.command()(serve)
 app.command()(check)
 app.command()(schema)

@@ -10,7 +10,7 @@ from starlette.types import Message, Scope, Send
 
 from gateway.errors import Refused
 
-from .body import ClientGone
+from .body import Body, ClientGone
 
 
 def problem_document(refused: Refused, request_id: str) -> bytes:
@@ -37,22 +37,30 @@ def refusal_headers(refused: Refused) -> Iterable[tuple[str, str]]:
 
 
 class Answer:
-    """One answer to one request. Knows what it has sent, for the log and for what may still be said."""
+    """One answer to one request. Knows what it has sent, for the log and for what may still be said.
+
+    An answer that starts before `request_body` has been read closes the connection: what follows on it is not a request.
+    """
 
     def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
         self._send = send
         self._websocket = scope["type"] == "websocket"
         self._head_only = scope.get("method") == "HEAD"
         self.request_id = request_id
+        self.request_body: Body | None = None
         self.status = 0
         self.sent = 0
         self.started = False
         self.complete = False
 
     async def start(self, status: int, fields: Sequence[tuple[bytes, bytes]], extra: Mapping[str, str]) -> None:
-        """`fields` as they come from an upstream; `extra` are ours, and replace any of the same name."""
+        """`fields` as they come from an upstream; `extra` are ours and replace those of the same name. `Vary` adds up."""
         ours = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in extra.items()}
+        if b"vary" in ours:
+            ours[b"vary"] = b", ".join([value for name, value in fields if name.lower() == b"vary"] + [ours[b"vary"]])
         ours[b"x-request-id"] = self.request_id.encode("latin-1")
+        if not self._websocket and (self.request_body is None or not self.request_body.complete):
+            ours[b"connection"] = b"close"
         headers = [(name, value) for name, value in fields if name.lower() not in ours] + list(ours.items())
         self.started, self.status = True, status
         await self._emit({"type": "http.response.start", "status": status, "headers": headers})
@@ -62,14 +70,11 @@ class Answer:
         self.complete = not more
         await self._emit({"type": "http.response.body", "body": piece, "more_body": more})
 
-    async def refuse(self, refused: Refused, extra: Mapping[str, str], *, close: bool) -> None:
-        """`close`: the request's body has not been read, so that nothing more can be read from this connection."""
+    async def refuse(self, refused: Refused, extra: Mapping[str, str]) -> None:
         document = b"" if self._head_only else problem_document(refused, self.request_id)
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in refusal_headers(refused)]
         if not self._head_only:
             fields.append((b"Content-Length", str(len(document)).encode()))
-        if close:
-            fields.append((b"Connection", b"close"))
         await self.start(refused.problem.status, fields, extra)
         await self.body(document, more=False)
 

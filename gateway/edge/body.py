@@ -14,6 +14,8 @@ from gateway.errors import BODY_TOO_LARGE, REQUEST_TIMEOUT, Refused
 
 # A body that must be known whole stays in memory up to here; beyond, it waits on disk.
 _IN_MEMORY = 1 << 20
+# It has to come within this many seconds: a signature's nonce is remembered for its window and as long again as this.
+_WHOLE_WITHIN = 60.0
 _PIECE = 64 << 10
 
 
@@ -48,9 +50,13 @@ class Body:
         digest = sha256()
         kept: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by close()
         self._kept = kept
-        async for piece in self._incoming():
-            digest.update(piece)
-            kept.write(piece)
+        try:
+            async with asyncio.timeout(_WHOLE_WITHIN):
+                async for piece in self._incoming():
+                    digest.update(piece)
+                    kept.write(piece)
+        except TimeoutError:
+            raise Refused(REQUEST_TIMEOUT, f"A signed body has to come within {_WHOLE_WITHIN:g} s.") from None
         self.length = self.received
         kept.seek(0)
         return digest.hexdigest()

@@ -31,7 +31,7 @@ SECURITY_HEADERS = frozenset(
 """Headers that say who calls. Each occurs once, in this spelling, or the request is refused."""
 
 # A list in one of these would be read as its first member by some and as its last by others.
-_SINGLE_VALUED = frozenset({b"x-tenant", b"x-tenant-id", b"x-tenant-ref", b"x-api-key", b"x-widget-key", b"x-nonce"})
+_SINGLE_VALUED = frozenset({b"x-tenant", b"x-tenant-id", b"x-tenant-ref", b"x-api-key", b"x-widget-key"})
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NOT_ASCII = re.compile(rb"[^\x20-\x7e]")

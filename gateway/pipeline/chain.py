@@ -50,10 +50,10 @@ class Chain:
         if present:
             return present[0]
         if foreign:
-            raise Refused(CREDENTIAL_NOT_ACCEPTED, headers=self._challenges())
+            raise Refused(CREDENTIAL_NOT_ACCEPTED, headers=self.challenges())
         if self.anonymous is not None:
             return None
-        raise Refused(self.authenticators[0].missing, headers=self._challenges())
+        raise Refused(self.authenticators[0].missing, headers=self.challenges())
 
     def check(self, call: Call) -> None:
         for guard in self.guards:
@@ -72,5 +72,6 @@ class Chain:
         for stamp in self.stamps:
             stamp.stamp(call, headers)
 
-    def _challenges(self) -> tuple[tuple[str, str], ...]:
+    def challenges(self) -> tuple[tuple[str, str], ...]:
+        """What a 401 of this route has to say (RFC 9110, 15.5.2)."""
         return tuple(("WWW-Authenticate", a.challenge) for a in self.authenticators)

@@ -73,6 +73,14 @@ class Authenticator(Policy, Protocol):
 
 
 @runtime_checkable
+class NamesTenant(Policy, Protocol):
+    """Reads the tenant from headers with names of the operator's choice. The edge treats them like the built-in ones."""
+
+    security_headers: frozenset[str]
+    """In lower case."""
+
+
+@runtime_checkable
 class Anonymous(Policy, Protocol):
     """Lets callers without a credential in, as `principal`."""
 

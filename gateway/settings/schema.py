@@ -95,7 +95,7 @@ class Secrets(Model):
     admin_keys: dict[Name, SecretStr] = {}
     """Operators' keys for `X-Admin-Key`, by name. At least 32 characters each."""
     identity_key: SecretStr = SecretStr("")
-    """Ed25519 private key in PEM that signs `X-Gateway-Identity`. Empty: one is made and kept in the store, encrypted."""
+    """Ed25519 private key in PEM that signs `X-Gateway-Identity`. Empty: derived from `encryption_key`."""
 
 
 class Claims(Model):

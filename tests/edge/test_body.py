@@ -80,16 +80,19 @@ async def test_work_is_cancelled_when_the_client_leaves() -> None:
         return {"type": "http.disconnect"}
 
     body = Body(receive, 0, 1)
-    cancelled = False
-    with pytest.raises(ClientGone):
+    cancelled = asyncio.Event()
+
+    async def work() -> None:
         async with cancelled_when_gone(body):
             try:
                 leave.set()
                 await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                cancelled = True
-                raise
-    assert cancelled
+            finally:
+                cancelled.set()
+
+    with pytest.raises(ClientGone):
+        await work()
+    assert cancelled.is_set()
 
 
 async def test_a_cancellation_from_elsewhere_stays_one() -> None:

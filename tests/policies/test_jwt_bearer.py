@@ -285,6 +285,7 @@ def test_an_issuer_cannot_sign_for_another(said: str | None, secret: str) -> Non
 def test_an_issuer_without_a_name_takes_only_what_no_other_claims() -> None:
     both = policy(issuer("a", issuer="https://a.test"), issuer("b", OTHER))
     assert both.authenticate(request(f"Bearer {sign(claims(iss='anything'), key=OTHER.encode())}"))
+    assert both.authenticate(request(f"Bearer {sign(claims(iss='https://a.test'))}"))
     with pytest.raises(Refused):
         both.authenticate(request(f"Bearer {sign(claims(iss='https://a.test'), key=OTHER.encode())}"))
 

@@ -25,7 +25,21 @@ from gateway.pipeline.claim import KeysNeeded
 from gateway.pipeline.issuer import Issuer, KeySet
 from gateway.pipeline.policy import Setup
 from policies.jwt_bearer import JwtBearer
-from tests.identity.forge import ALGORITHMS, SECRET, b64, claims, encoded, jwk, key_for, key_set, pem, request, rsa_key, sign
+from tests.identity.forge import (
+    ALGORITHMS,
+    SECRET,
+    b64,
+    claims,
+    encoded,
+    jwk,
+    key_for,
+    key_set,
+    pem,
+    request,
+    rsa_key,
+    sign,
+    sign_raw,
+)
 
 ASYMMETRIC = tuple(name for name in ALGORITHMS if not name.startswith("HS"))
 
@@ -170,6 +184,9 @@ def test_a_public_key_is_never_an_hmac_secret(declared: str) -> None:
         assert verdict(token, "RS256") is TOKEN_INVALID
         assert verdict(token, "RS256", ring_of_pem(pem(rsa_key()), ["RS256"])) is TOKEN_INVALID
         assert verdict(token, declared, Careless()) is TOKEN_INVALID
+    assert verdict(sign_raw({"alg": declared}, claims(), "PS256"), declared, Careless()) is TOKEN_INVALID
+    relabelled = verdict(sign_raw({"alg": declared}, claims(), "RS256"), declared, Careless())
+    assert relabelled is (None if declared == "RS256" else TOKEN_INVALID)
 
 
 def test_a_key_that_the_token_brings_along_is_not_used() -> None:

@@ -1,0 +1,165 @@
+"""The composition root: the only place where the parts are built and joined."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp
+
+from gateway.api.admin import admin_app
+from gateway.api.billing import builtins
+from gateway.api.operator import operator_app
+from gateway.clock import Clock, SystemClock
+from gateway.decision import Decider
+from gateway.edge.observe import Observer
+from gateway.edge.request import RequestReader
+from gateway.errors import SHUTTING_DOWN, Refused
+from gateway.forward.identity import IdentitySigner
+from gateway.forward.pool import Upstreams
+from gateway.identity.keysets import KeySets
+from gateway.identity.signing_key import derived_signing_key
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.usage import Usage
+from gateway.pipeline.chain import Chain
+from gateway.pipeline.policy import Authenticator, NamesTenant, Policy, Setup
+from gateway.proxy import Machine, Proxy
+from gateway.registry.changes import Changes
+from gateway.registry.cipher import Cipher
+from gateway.registry.keys import Keys
+from gateway.registry.records import Records
+from gateway.registry.shelf import Shelf
+from gateway.registry.tenants import Tenants
+from gateway.routing.match import Route, Router
+from gateway.settings.schema import RouteSettings, Secrets, Settings
+from gateway.settings.values import metrics_of, orgs_of, plans_of
+from gateway.store.client import Observe
+from gateway.store.connect import open_store
+from gateway.telemetry.logs import AccessLog
+from gateway.telemetry.metrics import Metrics
+
+
+class StartFault(Exception):
+    """The gateway can't be built as configured; says what to do."""
+
+
+class Readiness:
+    """Whether new requests are welcome."""
+
+    def __init__(self) -> None:
+        self._draining = False
+
+    def drain(self) -> None:
+        self._draining = True
+
+    async def check(self) -> None:
+        """Raises Refused(SHUTTING_DOWN)."""
+        if self._draining:
+            raise Refused(SHUTTING_DOWN)
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A built gateway: the application of each listener, and the registry behind them. `drain` is called before the public
+    one stops."""
+
+    public: ASGIApp
+    admin: ASGIApp
+    tenants: Tenants
+    keys: Keys
+    drain: Callable[[], None]
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Gateway]:
+    """Build everything that `settings` describe, in the order in which one part needs another; stop it in the reverse order.
+
+    Raises StartFault, EmbeddedStoreError and KeyFault for what only shows when it is built, and Refused(STORE_UNAVAILABLE).
+    """
+    clock = clock or SystemClock()
+    metrics, log = Metrics(), AccessLog(sys.stdout, clock)
+    async with open_store(settings.store, _observing(metrics)) as store:
+        keysets = KeySets(settings.identity.issuers, clock)
+        upstreams = Upstreams(settings.upstreams, clock)
+        secrets, orgs = settings.secrets, orgs_of(settings)
+        cipher = _cipher(secrets)
+        shelf = Shelf(store, cipher, orgs)
+        records = Records(shelf)
+        ledger = Ledger(store, records, clock)
+        changes = Changes(shelf, records, clock)
+        signer = IdentitySigner(
+            secrets.identity_key.get_secret_value() or derived_signing_key(secrets.encryption_key.get_secret_value())
+        )
+        plans, declared = plans_of(settings), metrics_of(settings)
+        policies = {route.name: _policies(route, settings, keysets) for route in settings.routes}
+        machine = Machine(
+            reader=RequestReader(clock, settings.listeners.public.trusted_proxies, _security_headers(policies)),
+            decider=Decider(Router(_routes(settings, policies)), records, plans, orgs),
+            keysets=keysets,
+            records=records,
+            ledger=ledger,
+            upstreams=upstreams,
+            signer=signer,
+            builtins=builtins(Usage(store).of_tenant, clock, plans, declared.values(), signer.jwks),
+            observer=Observer(metrics, log, clock),
+            body_idle=settings.listeners.public.body_idle,
+        )
+        tenants, keys = Tenants(changes), Keys(changes, settings.identity.key_prefix)
+        admin_keys = {name: key.get_secret_value() for name, key in secrets.admin_keys.items()}
+        operator, readiness = operator_app(tenants, admin_keys, plans, orgs, declared), Readiness()
+        checks = {"store": store.ping, "serving": readiness.check}
+        admin = admin_app(operator, checks, metrics.exposition, signer.jwks)
+        await keysets.start()
+        try:
+            yield Gateway(Proxy(machine), admin, tenants, keys, readiness.drain)
+        finally:
+            await keysets.close()
+            await ledger.close()
+            await upstreams.close()
+
+
+def _cipher(secrets: Secrets) -> Cipher:
+    key = secrets.encryption_key.get_secret_value()
+    if not key:
+        raise StartFault("secrets.encryption_key is not set: give it 32 bytes in base64, made by `openssl rand -base64 32`.")
+    return Cipher(key, [retired.get_secret_value() for retired in secrets.retired_encryption_keys])
+
+
+def _observing(metrics: Metrics) -> Observe:
+    def observe(call: str, seconds: float, answered: bool) -> None:
+        metrics.store_call(call, seconds)
+        if not answered:
+            metrics.store_failure(call)
+
+    return observe
+
+
+def _policies(route: RouteSettings, settings: Settings, keysets: KeySets) -> list[Policy]:
+    setup = Setup(route.name, keysets.issuers, metrics_of(settings), settings.identity.key_prefix)
+    return [entry.build(setup) for entry in route.policies]
+
+
+def _routes(settings: Settings, policies: Mapping[str, Sequence[Policy]]) -> list[Route]:
+    authenticators = [policy for chain in policies.values() for policy in chain if isinstance(policy, Authenticator)]
+    return [
+        Route(
+            name=route.name,
+            path=route.path,
+            chain=Chain.of(policies[route.name], authenticators),
+            upstream=route.upstream,
+            builtin=route.builtin,
+            hosts=route.hosts,
+            methods=frozenset(route.methods),
+            max_body=route.max_body,
+            encoded_slashes=route.encoded_slashes,
+            keep_authorization=route.keep_authorization,
+        )
+        for route in settings.routes
+    ]
+
+
+def _security_headers(policies: Mapping[str, Sequence[Policy]]) -> frozenset[bytes]:
+    namers = [policy for chain in policies.values() for policy in chain if isinstance(policy, NamesTenant)]
+    return frozenset(name.encode() for namer in namers for name in namer.security_headers)

@@ -1,0 +1,47 @@
+"""`tenantgate serve`: the gateway itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.settings.fault import Faults
+
+ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="The configuration.", envvar="TENANTGATE_CONFIG")]
+ReadyFile = Annotated[
+    Path | None, typer.Option("--ready-file", help="Written as JSON, with both URLs, once requests are served.")
+]
+
+
+def serve(config: ConfigPath = Path("gateway.yaml"), ready_file: ReadyFile = None) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the requests in flight."""
+    import uvloop
+
+    from gateway.server import Cannot, serve_until_signalled
+    from gateway.settings.load import load
+    from gateway.telemetry.logs import configure
+
+    def ready(public_url: str, admin_url: str) -> None:
+        typer.echo(f"public {public_url}  admin {admin_url}", err=True)
+        if ready_file is not None:
+            write_ready_file(ready_file, {"public_url": public_url, "admin_url": admin_url})
+
+    configure(sys.stderr)
+    try:
+        uvloop.run(serve_until_signalled(load(config, os.environ), ready))
+    except (Faults, OSError, *Cannot) as fault:
+        typer.echo(f"tenantgate does not start:\n{fault}", err=True)
+        raise typer.Exit(1) from fault
+
+
+def write_ready_file(path: Path, content: dict[str, object]) -> None:
+    """Whole or not at all, and for its owner only: it may hold keys."""
+    part = path.with_name(path.name + ".part")
+    part.touch(mode=0o600)
+    part.write_text(json.dumps(content, indent=2) + "\n")
+    part.replace(path)

@@ -1,0 +1,87 @@
+"""What is told about a request when its answer has ended: one log line and the metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from starlette.types import Scope
+
+from gateway.clock import Clock
+from gateway.decision import Trail
+from gateway.errors import CLIENT_CLOSED_REQUEST, UPSTREAM_CLOSED, Problem, Refused
+from gateway.pipeline.request import InboundRequest
+from gateway.telemetry.logs import AccessEntry, AccessLog
+from gateway.telemetry.metrics import Metrics
+
+from .answer import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Of one exchange with an upstream, in seconds; None where the phase did not take place."""
+
+    connect: float | None = None
+    first_byte: float | None = None
+
+
+@dataclass
+class Sighting:
+    """What is seen of one request while it is served."""
+
+    started: float
+    trail: Trail = field(default_factory=Trail)
+    request: InboundRequest | None = None
+    refused: Refused | None = None
+    client_gone: bool = False
+    aborted: bool = False
+    upstream_asked: bool = False
+    upstream_status: int | None = None
+    timings: Timings = Timings()
+
+    @property
+    def problem(self) -> Problem | None:
+        if self.refused is not None:
+            return self.refused.problem
+        if self.aborted:
+            return UPSTREAM_CLOSED
+        return CLIENT_CLOSED_REQUEST if self.client_gone else None
+
+
+class Observer:
+    def __init__(self, metrics: Metrics, log: AccessLog, clock: Clock) -> None:
+        self._metrics = metrics
+        self._log = log
+        self._clock = clock
+
+    def begin(self) -> Sighting:
+        return Sighting(self._clock.monotonic())
+
+    def observe(self, scope: Scope, answer: Answer, sighting: Sighting) -> None:
+        trail, problem, request = sighting.trail, sighting.problem, sighting.request
+        seconds = self._clock.monotonic() - sighting.started
+        method = request.method if request is not None else str(scope.get("method", "GET"))
+        status = answer.status or (problem.status if problem is not None else 0)
+        route = None if trail.route is None else trail.route.name
+        upstream = None if trail.route is None or not sighting.upstream_asked else trail.route.upstream
+        slug = None if trail.tenant is None else trail.tenant.slug
+        self._metrics.request(route, method, status, "OK" if problem is None else problem.code, slug, seconds)
+        if upstream is not None:
+            self._metrics.upstream(upstream, sighting.upstream_status, sighting.timings.connect, sighting.timings.first_byte)
+        self._log.write(
+            AccessEntry(
+                request_id=answer.request_id,
+                method=method,
+                path="" if request is None else request.path,
+                client_ip="" if request is None else request.client_ip,
+                status=status,
+                seconds=seconds,
+                route=route,
+                problem=problem,
+                principal=trail.principal,
+                tenant=trail.tenant,
+                upstream=upstream,
+                upstream_seconds=sighting.timings.first_byte,
+                bytes_in=0 if answer.request_body is None else answer.request_body.received,
+                bytes_out=answer.sent,
+            )
+        )

@@ -1,0 +1,184 @@
+"""The walk, as an ASGI application: from a request to its answer, in one straight line.
+
+edge      bytes -> InboundRequest                          RequestReader.read
+decide    route, policies, ledger -> Admission or Refused  Decider.decide, and what it asks for
+forward   stamp, sign, send, stream both ways              _forward, _tunnel
+settle    always, also on disconnect and on cancellation   _fulfil
+observe   one log line, the metrics                        Observer.observe
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from starlette.types import Receive, Scope, Send
+
+from gateway.api.billing import Builtin
+from gateway.decision import Admission, Ask, Decider, Reply, Trail
+from gateway.edge.answer import Answer
+from gateway.edge.body import Body, ClientGone, cancelled_when_gone
+from gateway.edge.hygiene import check_framing
+from gateway.edge.observe import Observer, Sighting
+from gateway.edge.request import EXTENSION, RequestReader
+from gateway.errors import INTERNAL_ERROR, Refused
+from gateway.forward.headers import inbound, outbound
+from gateway.forward.identity import IdentitySigner
+from gateway.forward.pool import OutboundHead, UpstreamAborted, Upstreams
+from gateway.forward.websocket import tunnel
+from gateway.identity.keysets import KeySets
+from gateway.ledger.ledger import Ledger, Outcome
+from gateway.pipeline.limits import limit_headers
+from gateway.pipeline.question import Admit, FetchKeys, Question, ReadBody, Resolve
+from gateway.pipeline.question import Answer as Answered
+from gateway.pipeline.request import InboundRequest
+from gateway.registry.records import Records
+
+_log = logging.getLogger("tenantgate.proxy")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the walk works with. Built once, in the composition root."""
+
+    reader: RequestReader
+    decider: Decider
+    keysets: KeySets
+    records: Records
+    ledger: Ledger
+    upstreams: Upstreams
+    signer: IdentitySigner
+    builtins: Mapping[str, Builtin]
+    observer: Observer
+    body_idle: float
+
+
+class Proxy:
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI 3, for the scope types `http` and `websocket`."""
+        machine = self._machine
+        answer = Answer(scope, send, machine.reader.request_id(scope))
+        sighting = machine.observer.begin()
+        try:
+            await self._walk(scope, receive, send, answer, sighting)
+        except Refused as refused:
+            sighting.refused = refused
+            await _refuse(scope, answer, refused, sighting.trail)
+        except ClientGone:
+            sighting.client_gone = True
+        except UpstreamAborted:
+            sighting.aborted = True
+            _abort(scope)
+        except Exception:
+            _log.exception("request failed", extra={"request_id": answer.request_id})
+            sighting.refused = Refused(INTERNAL_ERROR)
+            await _refuse(scope, answer, sighting.refused, sighting.trail)
+        finally:
+            if answer.request_body is not None:
+                answer.request_body.close()
+            machine.observer.observe(scope, answer, sighting)
+
+    async def _walk(self, scope: Scope, receive: Receive, send: Send, answer: Answer, sighting: Sighting) -> None:
+        request = sighting.request = self._machine.reader.read(scope, answer.request_id)
+        length = 0 if request.websocket else check_framing(request.fields)
+        body = answer.request_body = Body(receive, length, self._machine.body_idle)
+        decided = await self._decide(request, body, sighting.trail)
+        if isinstance(decided, Reply):
+            await answer.start(decided.status, [], decided.headers)
+            await answer.body(b"", more=False)
+            return
+        await self._fulfil(decided, scope, receive, send, answer, body, sighting)
+
+    async def _decide(self, request: InboundRequest, body: Body, trail: Trail) -> Admission | Reply:
+        decided = self._machine.decider.decide(request, trail)
+        while isinstance(decided, Ask):
+            decided = decided.answer(await self._look_up(decided.question, body))
+        return decided
+
+    async def _look_up(self, question: Question, body: Body) -> Answered:
+        match question:
+            case Admit():
+                return await self._machine.ledger.admit(question)
+            case Resolve(lookup):
+                return await self._machine.records.resolve(lookup)
+            case ReadBody(limit):
+                return await body.digest(limit)
+            case FetchKeys(issuer):
+                await self._machine.keysets.refresh(issuer)
+                return None
+
+    async def _fulfil(
+        self, admission: Admission, scope: Scope, receive: Receive, send: Send, answer: Answer, body: Body, sighting: Sighting
+    ) -> None:
+        """Have the request answered, and settle. What the upstream failed is given back; what it served is counted, also
+        when the client did not stay for it."""
+        outcome = Outcome.REFUND
+        trail = sighting.trail
+        trail.answer_headers.update(limit_headers(admission.standings))
+        try:
+            body.limit(admission.route.max_body)
+            if admission.route.builtin is not None:
+                response = await self._machine.builtins[admission.route.builtin](admission.call)
+                await response(scope, receive, answer.send)
+            elif scope["type"] == "websocket":
+                await self._tunnel(admission, scope, receive, send, sighting)
+            else:
+                async with cancelled_when_gone(body):
+                    await self._forward(admission, answer, body, sighting)
+            outcome = Outcome.DELIVERED if answer.status < 500 else Outcome.REFUND
+        except ClientGone:
+            outcome = Outcome.CLIENT_GONE
+            raise
+        finally:
+            self._machine.ledger.settle_soon(admission.charge, outcome)
+
+    async def _forward(self, admission: Admission, answer: Answer, body: Body, sighting: Sighting) -> None:
+        call, route = admission.call, admission.route
+        assert route.upstream is not None
+        head = OutboundHead(call.request.method, call.request.target, self._outbound(admission, route.upstream), body.length)
+        sighting.upstream_asked = True
+        response = await self._machine.upstreams.send(route.upstream, head, None if body.length == 0 else body.chunks())
+        sighting.upstream_status, sighting.timings = response.status, response.timings
+        try:
+            await answer.start(response.status, inbound(response.headers), sighting.trail.answer_headers)
+            async for piece in response.chunks():
+                await answer.body(piece, more=True)
+            await answer.body(b"", more=False)
+        finally:
+            await response.aclose()
+
+    async def _tunnel(self, admission: Admission, scope: Scope, receive: Receive, send: Send, sighting: Sighting) -> None:
+        route = admission.route
+        assert route.upstream is not None
+        sighting.upstream_asked = True
+        await tunnel(scope, receive, send, self._machine.upstreams, route.upstream, self._outbound(admission, route.upstream))
+
+    def _outbound(self, admission: Admission, upstream: str) -> list[tuple[bytes, bytes]]:
+        call = admission.call
+        identity = self._machine.signer.token(call, upstream, call.request.received_at)
+        return outbound(call, admission.route.chain, identity, keep_authorization=admission.route.keep_authorization)
+
+
+async def _refuse(scope: Scope, answer: Answer, refused: Refused, trail: Trail) -> None:
+    """Say why, where an answer can still be given; where it has begun, it must not look as if it had ended well."""
+    if answer.started:
+        _abort(scope)
+        return
+    challenged = any(name == "WWW-Authenticate" for name, _ in refused.headers)
+    if refused.problem.status == 401 and trail.route is not None and not challenged:
+        refused = replace(refused, headers=(*refused.headers, *trail.route.chain.challenges()))
+    with suppress(ClientGone):
+        await answer.refuse(refused, trail.answer_headers)
+
+
+def _abort(scope: Scope) -> None:
+    """Drop the client's connection. A server that can't be told so closes it when the application fails."""
+    extension = scope.get("extensions", {}).get(EXTENSION)
+    if extension is None:
+        raise ConnectionAbortedError("the answer broke off")
+    extension["abort"]()

@@ -1,0 +1,98 @@
+"""Caps hold exactly over several processes, and what is limited says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from .conftest import World
+from .recorder import Recorder
+from .stack import Customer, GatewayProcess
+
+
+@pytest.fixture(scope="module")
+def second(launch: Callable[..., GatewayProcess], world: World) -> GatewayProcess:
+    """Another gateway on the same store."""
+    return launch(world.upstream.url, world.environ, world.prefix)
+
+
+async def flood(urls: list[str], at: str, customer: Customer, count: int) -> Counter[int]:
+    """`count` requests at once, spread over the gateways; how many got which status."""
+    limits = httpx.Limits(max_connections=250)
+    async with httpx.AsyncClient(trust_env=False, timeout=30, limits=limits) as client:
+        sent = [client.get(f"{urls[n % len(urls)]}{at}", headers=customer.bearer()) for n in range(count)]
+        return Counter(answer.status_code for answer in await asyncio.gather(*sent))
+
+
+@pytest.mark.parametrize(("plan", "path"), [("hundred-rate", "/api"), ("hundred-quota", "/metered")], ids=["rate", "quota"])
+def test_500_at_once_over_two_processes_admit_exactly_the_cap(
+    world: World, second: GatewayProcess, plan: str, path: str
+) -> None:
+    customer, at = world.customer(plan), f"{path}/{uuid4().hex}"
+    urls = [world.gateway.public_url, second.public_url]
+    statuses = asyncio.run(flood(urls, at, customer, 500))
+    assert statuses == {200: 100, 429: 400}
+    assert len(world.upstream.at(at)) == 100
+
+
+def test_a_limited_answer_says_when_to_come_back(world: World) -> None:
+    customer, at = world.customer("slow"), f"/api/{uuid4().hex}"
+    answers = [world.gateway.public.get(at, headers=customer.bearer()) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    limited, problem = answers[-1], answers[-1].json()
+    assert problem["code"] == "RATE_LIMITED"
+    assert problem["violated-policies"] == ["tenant"]
+    assert 1 <= int(limited.headers["retry-after"]) <= 20
+    assert limited.headers["ratelimit-policy"] == '"tenant";q=3;w=60'
+    assert answers[0].headers["ratelimit"].startswith('"tenant";r=2;t=')
+
+
+def test_a_used_up_quota_is_429_and_refusals_burn_nothing(world: World) -> None:
+    customer, at = world.customer("small"), f"/metered/{uuid4().hex}"
+    for _ in range(5):
+        assert world.gateway.public.get(at).status_code == 401
+    statuses = [world.gateway.public.get(at, headers=customer.bearer()).status_code for _ in range(4)]
+    assert statuses == [200, 200, 200, 429]
+    refused = world.gateway.public.get(at, headers=customer.bearer())
+    assert refused.json()["code"] == "TENANT_QUOTA_EXCEEDED"
+    assert refused.headers["retry-after"]
+
+
+def test_a_raised_cap_keeps_what_was_used_and_is_in_force_at_once(world: World) -> None:
+    customer, at = world.customer("small"), f"/metered/{uuid4().hex}"
+    for _ in range(3):
+        assert world.gateway.public.get(at, headers=customer.bearer()).status_code == 200
+    update = world.gateway.admin.post("/update/tenant", params={"tenant_id": customer.id}, json={"monthly_message_cap": 4})
+    assert update.status_code == 200
+    statuses = [world.gateway.public.get(at, headers=customer.bearer()).status_code for _ in range(2)]
+    assert statuses == [200, 429]
+
+
+def test_the_plan_is_told_with_its_present_use(world: World) -> None:
+    customer = world.customer("small")
+    answer = world.gateway.public.get("/api/v1/billing/plan", headers=customer.bearer())
+    assert answer.status_code == 200, answer.text
+    plan = answer.json()
+    assert plan["plan"] == "small"
+    assert plan["limits"]["quotas"]["messages"] == {"cap": 3, "used": 0, "remaining": 3}
+    assert plan["limits"]["quotas"]["requests"]["used"] == 1
+
+
+def test_a_vanished_store_is_503_and_never_a_bad_credential(
+    launch: Callable[..., GatewayProcess], upstream: Recorder, tmp_path: Path, world: World
+) -> None:
+    customer, at = world.customer(), f"/api/{uuid4().hex}"
+    dead = launch(upstream.url, world.environ | {"TENANTGATE__STORE__URL": f"unix://{tmp_path}/nothing"}, world.prefix)
+    answer = dead.public.get(at, headers=customer.bearer())
+    assert (answer.status_code, answer.json()["code"]) == (503, "STORE_UNAVAILABLE")
+    assert answer.headers["retry-after"]
+    assert dead.public.get(at, headers=customer.bearer() | {"X-Api-Key": "tg_live_x"}).status_code == 400
+    assert httpx.get(f"{dead.admin_url}/readyz", trust_env=False).status_code == 503
+    assert httpx.get(f"{dead.admin_url}/livez", trust_env=False).status_code == 200
+    assert upstream.at(at) == []
