@@ -9,8 +9,8 @@ from functools import lru_cache
 from gateway.pipeline.call import Call
 from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Slot, Standing
 from gateway.pipeline.lookup import Record
-from gateway.store.client import Part
 from gateway.store.keyspace import Keyspace, client_tag, org_tag, route_tag, tenant_tag
+from gateway.store.wire import Part
 from gateway.tenancy.period import period_end
 from gateway.tenancy.tenant import Tenant
 
@@ -75,7 +75,7 @@ class Ask:
             case Rate(name=name, scope=scope, subject=subject, limit=limit):
                 gcra = gcra_of(limit)
                 key = self._index(self._keyspace.rate(self._rate_tag(demand), scope, name, subject))
-                interval = (gcra.interval, gcra.interval_rest, gcra.count)
+                interval = (gcra.window, gcra.count, gcra.interval, gcra.interval_rest)
                 return ("rate", key, *interval, gcra.tolerance, gcra.tolerance_rest)
             case Quota():
                 return self._encode_quota(demand)

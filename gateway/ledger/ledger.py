@@ -17,9 +17,9 @@ from gateway.clock import Clock
 from gateway.errors import STORE_UNAVAILABLE, Refused
 from gateway.pipeline.lookup import Record
 from gateway.pipeline.question import Admit, Changed, Denied, Granted
-from gateway.store.client import Part, Reply
 from gateway.store.connect import Store
 from gateway.store.script import Script
+from gateway.store.wire import Part, Reply
 from gateway.tenancy.period import period_of
 
 from .ask import Ask

@@ -7,9 +7,10 @@ from dataclasses import replace
 from uuid import UUID
 
 from gateway.pipeline.lookup import Record
-from gateway.store.client import Client, Reply
+from gateway.store.client import Client
 from gateway.store.connect import Store
 from gateway.store.script import Script
+from gateway.store.wire import Reply
 from gateway.tenancy.org import Organization
 from gateway.tenancy.tenant import Tenant
 

@@ -4,92 +4,113 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from time import perf_counter
-from typing import Protocol
-
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from collections.abc import Callable, Sequence
 
 from gateway.errors import STORE_UNAVAILABLE, Refused
 
+from .address import Address
 from .script import Script
+from .wire import Part, Reply, ReplyError, StoreError, Wire
 
-Part = str | bytes | int
-Reply = bytes | int | None | list["Reply"]
 Observe = Callable[[str, float, bool], None]
-"""Told of every call: its name, how many seconds it took, whether the store answered it."""
+"""Told of every call that was not cancelled: its name, how many seconds it took, whether the store answered it."""
 
 _log = logging.getLogger(__name__)
 
-
-class _Redis(Protocol):
-    """The part of the client library that is used here, with types."""
-
-    def execute_command(self, *parts: Part) -> Awaitable[Reply]: ...
-
-    def aclose(self) -> Awaitable[None]: ...
+# Of a server that is no longer, or not yet, the right one: another connection may lead to another server.
+_ELSEWHERE = frozenset({"READONLY", "LOADING", "MASTERDOWN"})
 
 
 class Client:
-    """`deadline` is in seconds and holds for a whole call, waiting for a connection included."""
+    """`deadline` is in seconds and holds for a whole call, the making of a connection included."""
 
-    def __init__(self, url: str, deadline: float, connections: int, observe: Observe | None = None) -> None:
-        # The library's own retries would send a script again that may have run already.
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=connections,
-            timeout=None,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=None,
-            socket_connect_timeout=None,
-            driver_info=None,
-        )
-        self._redis: _Redis = Redis.from_pool(pool)
+    def __init__(self, url: str, deadline: float, observe: Observe | None = None) -> None:
+        self._address = Address.of(url)
         self._deadline = deadline
         self._observe = observe or (lambda name, seconds, answered: None)
+        self._wire: Wire | None = None
+        self._connecting: asyncio.Task[Wire] | None = None
         self._reachable = True
 
     async def command(self, *parts: Part) -> Reply:
         """Send one command. Raises Refused(STORE_UNAVAILABLE)."""
-        with self._mapped(str(parts[0]).lower()):
-            async with asyncio.timeout(self._deadline):
-                return await self._redis.execute_command(*parts)
+        return await self._call(str(parts[0]).lower(), parts)
 
     async def gather(self, commands: Sequence[Sequence[Part]]) -> list[Reply]:
-        """Send independent commands at once, under one deadline; replies in their order. Raises Refused(STORE_UNAVAILABLE)."""
+        """Send independent commands at once; replies in their order. Raises Refused(STORE_UNAVAILABLE)."""
         return list(await asyncio.gather(*(self.command(*parts) for parts in commands)))
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Part]) -> Reply:
         """Run a script atomically. Raises Refused(STORE_UNAVAILABLE); whether it ran is then unknown."""
-        with self._mapped(script.name):
-            async with asyncio.timeout(self._deadline):
-                try:
-                    return await self._redis.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
-                except NoScriptError:
-                    # The store has forgotten the script (restart, SCRIPT FLUSH), so nothing has run. EVAL also teaches it.
-                    return await self._redis.execute_command("EVAL", script.text, len(keys), *keys, *args)
+        called = ("EVALSHA", script.sha, len(keys), *keys, *args)
+        return await self._call(script.name, called, ("EVAL", script.text, *called[2:]))
 
     async def close(self) -> None:
-        await self._redis.aclose()
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+        if self._wire is not None:
+            self._wire.retire(self._deadline)
+            await self._wire.closed
 
-    @contextmanager
-    def _mapped(self, name: str) -> Iterator[None]:
-        start, answered = perf_counter(), False
+    async def _call(self, name: str, parts: tuple[Part, ...], untaught: tuple[Part, ...] | None = None) -> Reply:
+        """`untaught` is what is sent instead where the store does not know the script: then nothing has run yet."""
+        loop = asyncio.get_running_loop()
+        start = loop.time()
         try:
-            yield
-            answered = True
-            self._tell(None)
-        except (RedisError, OSError) as error:
-            # TimeoutError of the deadline is an OSError. A reply such as READONLY, LOADING or OOM is an outage as well.
+            try:
+                reply = await self._send(parts, start + self._deadline)
+            except ReplyError as error:
+                if untaught is None or error.kind != "NOSCRIPT":
+                    raise
+                reply = await self._send(untaught, start + self._deadline)
+        except (StoreError, OSError) as error:
+            # A reply such as READONLY, LOADING or OOM is an outage as well.
+            self._observe(name, loop.time() - start, False)
             self._tell(error)
             raise Refused(STORE_UNAVAILABLE, retry_after=1) from error
+        self._observe(name, loop.time() - start, True)
+        self._tell(None)
+        return reply
+
+    async def _send(self, parts: tuple[Part, ...], ends: float) -> Reply:
+        wire = self._wire
+        if wire is None or not wire.usable:
+            wire = await self._connected(ends)
+        reply = wire.send(parts)
+        # Not asyncio.timeout: it would throw away a reply that has come in the same turn of the loop.
+        timer = asyncio.get_running_loop().call_at(ends, self._give_up, wire, reply)
+        try:
+            return await reply
+        except ReplyError as error:
+            if error.kind in _ELSEWHERE:
+                wire.retire(self._deadline)
+            raise
         finally:
-            self._observe(name, perf_counter() - start, answered)
+            timer.cancel()
+
+    def _give_up(self, wire: Wire, reply: asyncio.Future[Reply]) -> None:
+        if not reply.done():
+            # Others who wait on this connection have their own deadlines; new calls get a new one.
+            wire.retire(self._deadline)
+            reply.set_exception(StoreError(f"no answer within {self._deadline * 1000:g} ms"))
+
+    async def _connected(self, ends: float) -> Wire:
+        """The connection that is being made, by one caller for all."""
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._connect())
+            # All who wait for it may have gone when it fails.
+            self._connecting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        async with asyncio.timeout_at(ends):
+            return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> Wire:
+        try:
+            async with asyncio.timeout(self._deadline):
+                self._wire = await self._address.connect()
+            return self._wire
+        finally:
+            self._connecting = None
 
     def _tell(self, error: Exception | None) -> None:
         """Log where reachability turns, so that an outage is two lines and not one for each request."""
@@ -98,4 +119,4 @@ class Client:
             if error is None:
                 _log.info("store reachable again")
             else:
-                _log.error("store unavailable: %s: %s", type(error).__name__, error)
+                _log.error("store unavailable: %s", error if str(error) else "no connection within the deadline")

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from gateway.settings.schema import StoreSettings
 
 _CONTROL_DEADLINE = 3.0
-_DATA_CONNECTIONS, _CONTROL_CONNECTIONS = 32, 8
 
 
 class Store:
@@ -22,8 +21,8 @@ class Store:
 
     def __init__(self, url: str, *, prefix: str, deadline: float, observe: Observe | None = None) -> None:
         self.keys = Keyspace(prefix)
-        self.data = Client(url, deadline, _DATA_CONNECTIONS, observe)
-        self.control = Client(url, _CONTROL_DEADLINE, _CONTROL_CONNECTIONS, observe)
+        self.data = Client(url, deadline, observe)
+        self.control = Client(url, _CONTROL_DEADLINE, observe)
 
     async def ping(self) -> None:
         """Raises Refused(STORE_UNAVAILABLE) where the store does not answer within the data path's deadline."""

@@ -9,10 +9,11 @@
 --            key      hash of the record
 --            version  that the request was decided under, 0: none is stored
 -- then the demands, each starting with its kind. A key is its index in KEYS, 0: none. A cap of -1 is none, of 0 blocks.
---   rate   key, interval, interval_rest, count, tolerance, tolerance_rest
+--   rate   key, window, count, interval, interval_rest, tolerance, tolerance_rest
 --            GCRA. The theoretical arrival time and the interval between two cells are whole microseconds and a rest in
 --            units of 1/count of one, so that nothing is ever rounded. A cell is admitted where the arrival time after it
---            is at most `tolerance` ahead of now. A count of 0 blocks.
+--            is at most `tolerance` ahead of now. A count of 0 blocks. Where the limit has changed since, as many cells
+--            stay used as were.
 --   quota  tenant_key, org_key, credential_key, metric, credential_field, cap, org_cap, units
 --   nonce  key, milliseconds
 --   slot   key, limit, holder, milliseconds
@@ -28,9 +29,11 @@
 --   slot   slots held before the request, 0
 --   nonce  0, 0
 --
--- All arithmetic is in whole numbers below 2^53. Two demands of one request on the same bucket see each other.
+-- All arithmetic is in whole numbers below 2^53 (but where a limit has changed: rounded up, once). Two demands of one request on the same bucket see each other.
 
 local GRANTED, DENIED, CHANGED, PERIOD = 0, 1, 2, 3
+-- Ten years, in microseconds.
+local AHEAD_MAX = 316224000000000
 
 local now = tonumber(ARGV[1])
 if not now then
@@ -73,41 +76,46 @@ end
 -- What is to be written: arrival times by key, units by key and field, and the rest as commands.
 local arrivals, units, commands = {}, {}, {}
 
-local function arrival_of(key, count)
+-- Cells are told by how far ahead of now they put the arrival time: in intervals of the limit they were admitted by.
+local function converted(ahead, rest, old, window, count)
+  local cells = (ahead + rest / old.count) * old.count / old.window
+  return math.min(math.ceil(cells * window / count), AHEAD_MAX), 0
+end
+
+local function arrival_of(key, window, count)
   local found = arrivals[key]
   if not found then
     local text = redis.call('GET', key)
     if not text then
       return now, 0
     end
-    local time, rest, unit = string.match(text, '^(%d+) (%d+) (%d+)$')
-    found = {tonumber(time), tonumber(rest), tonumber(unit)}
+    local time, rest, old_window, old_count = string.match(text, '^(%d+) (%d+) (%d+) (%d+)$')
+    found = {time = tonumber(time), rest = tonumber(rest), window = tonumber(old_window), count = tonumber(old_count)}
   end
-  local time, rest = found[1], found[2]
-  if found[3] ~= count and rest > 0 then
-    -- The limit has changed, and with it the unit of the rest.
-    time, rest = time + 1, 0
-  end
-  if time < now then
+  local ahead, rest = found.time - now, found.rest
+  if ahead < 0 then
     return now, 0
   end
-  return time, rest
+  if found.window ~= window or found.count ~= count then
+    ahead, rest = converted(ahead, rest, found, window, count)
+  end
+  return now + ahead, rest
 end
 
 local function rate()
-  local key, interval, interval_rest, count = take_key(), take_number(), take_number(), take_number()
-  local tolerance, tolerance_rest = take_number(), take_number()
+  local key, window, count = take_key(), take_number(), take_number()
+  local interval, interval_rest, tolerance, tolerance_rest = take_number(), take_number(), take_number(), take_number()
   if count == 0 then
     return report(0, 0, 0)
   end
-  local time, rest = arrival_of(key, count)
+  local time, rest = arrival_of(key, window, count)
   local next_time, next_rest = time + interval, rest + interval_rest
   if next_rest >= count then
     next_time, next_rest = next_time + 1, next_rest - count
   end
   local ahead = next_time - now
   if ahead < tolerance or (ahead == tolerance and next_rest <= tolerance_rest) then
-    arrivals[key] = {next_time, next_rest, count}
+    arrivals[key] = {time = next_time, rest = next_rest, window = window, count = count}
     return report(1, ahead, next_rest)
   end
   return report(0, time - now, rest)
@@ -185,8 +193,8 @@ if refused then
 end
 
 for key, arrival in pairs(arrivals) do
-  local text = string.format('%.0f %.0f %.0f', arrival[1], arrival[2], arrival[3])
-  redis.call('SET', key, text, 'PX', math.floor((arrival[1] - now) / 1000) + 1)
+  local text = string.format('%.0f %.0f %.0f %.0f', arrival.time, arrival.rest, arrival.window, arrival.count)
+  redis.call('SET', key, text, 'PX', math.floor((arrival.time - now) / 1000) + 1)
 end
 for key, fields in pairs(units) do
   for field, amount in pairs(fields) do

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.usage import Usage
+from gateway.store.connect import Store
+from tests.ledger.samples import Forgotten, StoreTime, ledger_over
+
+
+@pytest.fixture
+def store_time() -> StoreTime:
+    return StoreTime()
+
+
+@pytest.fixture
+def forgotten() -> Forgotten:
+    return Forgotten()
+
+
+@pytest.fixture
+async def ledger(store: Store, forgotten: Forgotten, store_time: StoreTime) -> AsyncIterator[Ledger]:
+    ledger = ledger_over(store, forgotten, store_time)
+    yield ledger
+    await ledger.close()
+
+
+@pytest.fixture
+def usage(store: Store) -> Usage:
+    return Usage(store)
