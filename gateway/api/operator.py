@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from gateway.errors import TENANT_IS_ARCHIVED, Refused
 from gateway.registry.tenants import NewTenant, Tenants
+from gateway.tenancy.credential import SigningSecret, WidgetKey
 from gateway.tenancy.plan import Metric, Plan
 from gateway.tenancy.tenant import Status, Tenant
 
@@ -106,7 +107,7 @@ class _Calls:
             tenant, secret = await self._tenants.rotate_secret(asked.tenant_id, asked.grace_seconds)
         _note("tenant.secret_rotated", request, tenant)
         data = {"tenant_id": str(tenant.id), "tenant_secret": secret, "rotated_at": timestamp(tenant.updated_at)}
-        ending = _ending(tenant, asked.grace_seconds)
+        ending = _ending(tenant.secrets)
         return success(data, f"Secret rotated. Save the new tenant_secret — old secret is {ending or 'now invalid'}.")
 
     async def rotate_widget_key(self, request: Request) -> Response:
@@ -115,7 +116,7 @@ class _Calls:
             tenant, key = await self._tenants.rotate_widget_key(asked.tenant_id, asked.grace_seconds)
         _note("tenant.widget_key_rotated", request, tenant)
         data = {"tenant_id": str(tenant.id), "widget_public_key": key, "rotated_at": timestamp(tenant.updated_at)}
-        ending = _ending(tenant, asked.grace_seconds)
+        ending = _ending(tenant.widget_keys)
         old = f"old key is {ending}" if ending else "old key stops working immediately"
         return success(data, f"Widget public key rotated. Update <script data-public-key=...> on every tenant page; {old}.")
 
@@ -179,5 +180,7 @@ def _note(action: str, request: Request, tenant: Tenant) -> None:
     _log.info(action, extra={"operator": state.operator, "tenant_id": tenant.typeid, "request_id": state.request_id})
 
 
-def _ending(tenant: Tenant, grace: int) -> str:
-    return f"valid until {timestamp(tenant.updated_at + grace)}" if grace else ""
+def _ending(credentials: Iterable[SigningSecret | WidgetKey]) -> str:
+    """Until when the credential before the present one is valid; empty where it has ended."""
+    ends = [credential.not_after for credential in credentials if credential.not_after is not None]
+    return f"valid until {timestamp(max(ends))}" if ends else ""

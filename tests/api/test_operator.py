@@ -76,7 +76,8 @@ async def test_the_documented_update_writes_what_it_says(operator: Operator) -> 
 
 
 async def test_an_update_leaves_what_it_does_not_name(operator: Operator) -> None:
-    before = await operator.provision(rate_limit="7/minute", branding_a="1", feature_flags={"x": True}, agent_seats=4)
+    given = {"branding_a": "1", "feature_flags": {"x": True}, "agent_seats": 4, "monthly_request_cap": 9}
+    before = await operator.provision(rate_limit="7/minute", **given)
     tenant_id = before["tenant_id"]
     await operator.post("update/tenant", {"branding_b": "2"}, tenant_id=tenant_id)
     await operator.post("update/tenant", {"monthly_email_cap": 0}, tenant_id=tenant_id)
