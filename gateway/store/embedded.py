@@ -25,7 +25,7 @@ _RESTART_DELAY, _RESTART_DELAY_MAX = 0.1, 5.0
 # sun_path of sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
 _SOCKET_PATH_MAX = 103
 
-# Runs before the server in its process. PR_SET_PDEATHSIG (1) survives exec. The parent may have died before it was set; the
+# Runs before the server in its process (uvloop can't set the umask). PR_SET_PDEATHSIG (1) survives exec. The parent may have died before it was set; the
 # server must then not start at all.
 _LAUNCHER = """
 import ctypes, os, signal, sys
@@ -34,6 +34,7 @@ if sys.platform == "linux":
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM, 0, 0, 0)
 if os.getppid() != int(parent):
     sys.exit("the gateway has ended")
+os.umask(0o077)
 os.execv(command[0], command)
 """
 
@@ -121,7 +122,6 @@ class EmbeddedServer:
                 start_new_session=True,
                 # The server holds the directory too, until it has ended.
                 pass_fds=(self._lock.fileno(),),
-                umask=0o077,
             )
         try:
             async with asyncio.timeout(_START_TIMEOUT):
