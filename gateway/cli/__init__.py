@@ -5,7 +5,10 @@ from __future__ import annotations
 import typer
 
 from .check import check, schema
+from .demo import demo
 from .serve import serve
+from .sign import sign
+from .token import token
 
 app = typer.Typer(
     name="tenantgate",
@@ -15,5 +18,8 @@ app = typer.Typer(
 )
 
 app.command()(serve)
+app.command()(demo)
 app.command()(check)
 app.command()(schema)
+app.command()(sign)
+app.command()(token)

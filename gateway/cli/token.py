@@ -56,6 +56,6 @@ def token(
 def _issuer(issuers: Mapping[str, IssuerSettings], name: str | None) -> IssuerSettings:
     if name is None and len(issuers) == 1:
         return next(iter(issuers.values()))
-    if name not in issuers:
+    if name is None or name not in issuers:
         raise ValueError(f"name one of the issuers by --issuer: {', '.join(issuers) or 'none is configured'}")
     return issuers[name]

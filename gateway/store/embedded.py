@@ -25,8 +25,8 @@ _RESTART_DELAY, _RESTART_DELAY_MAX = 0.1, 5.0
 # sun_path of sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
 _SOCKET_PATH_MAX = 103
 
-# Runs before the server in its process (uvloop can't set the umask). PR_SET_PDEATHSIG (1) survives exec. The parent may have died before it was set; the
-# server must then not start at all.
+# Runs before the server in its process. PR_SET_PDEATHSIG (1) survives exec. The parent may have died before it was set; the
+# server must then not start at all. The umask is set here, as uvloop can't.
 _LAUNCHER = """
 import ctypes, os, signal, sys
 parent, *command = sys.argv[1:]

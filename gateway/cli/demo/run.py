@@ -1,0 +1,177 @@
+"""The demo from its start to its end: tenants, the clinic, the gateway, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import typer
+import uvloop
+from rich.console import Console
+
+from gateway.cli.token import token_of
+from gateway.server import Cannot, serve_until_signalled
+from gateway.settings.fault import Faults
+from gateway.settings.load import load
+from gateway.settings.schema import Settings
+from gateway.telemetry.logs import configure
+
+from .backend import Clinic, started
+from .state import State, Unusable, opened, shipped, write_private
+from .tenants import Provided, Provision, provide
+from .tour import tour
+
+_TOKEN_SECONDS = 86400
+_USERS = ("ana", "bruno")
+
+
+def run(folder: Path, ready_file: Path | None) -> None:
+    """Raises typer.Exit(1), with the reason told, where it does not start."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    if ready_file is not None:
+        # The keys in it may not hold any more.
+        ready_file.unlink(missing_ok=True)
+    progress = Console(stderr=True, highlight=False)
+    try:
+        with opened(folder) as state, _logging_to(state.folder / "gateway.log") as out:
+            _run(state, ready_file, progress, out)
+    except (Faults, Unusable, OSError) as fault:
+        _fail(progress, fault)
+    except Cannot as fault:
+        _fail(progress, fault)
+    progress.print("Everything has stopped.")
+
+
+def _run(state: State, ready_file: Path | None, progress: Console, out: Console) -> None:
+    config, environ = shipped("gateway.yaml"), {**os.environ, **state.environment()}
+    with progress.status("Providing tenants …"):
+        settings = load(config, environ)
+        provision = uvloop.run(provide(settings, state))
+    _done(progress, f"{len(provision.tenants)} tenants are there, with their credentials")
+    with contextlib.ExitStack() as stack:
+        with progress.status("Starting the clinic and its PostgreSQL …"):
+            clinic = stack.enter_context(started(state.folder, _clinic_variables(state, settings, provision)))
+        _done(progress, f"the clinic answers at {clinic.url}")
+
+        def ready(public_url: str, admin_url: str) -> None:
+            _done(progress, f"the gateway serves at {public_url}, and operators at {admin_url}")
+            _show(state, provision, public_url, out)
+            if ready_file is not None:
+                write_private(ready_file, json.dumps(_ready(settings, provision, public_url, admin_url), indent=2))
+            progress.print(f"Logs are in {state.folder}. Ctrl-C ends the demo.", markup=False, soft_wrap=True)
+
+        uvloop.run(_serve(load(config, {**environ, "CLINIC_URL": clinic.url}), ready, clinic))
+        progress.print("Stopping …")
+
+
+async def _serve(settings: Settings, ready: Callable[[str, str], None], clinic: Clinic) -> None:
+    """Raises Unusable where the clinic has ended by itself."""
+    loop, ended = asyncio.get_running_loop(), False
+
+    def end() -> None:
+        nonlocal ended
+        ended = True
+        loop.remove_reader(clinic.output)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(clinic.output, end)
+    try:
+        await serve_until_signalled(settings, ready)
+    finally:
+        loop.remove_reader(clinic.output)
+        if ended:
+            raise Unusable(f"the clinic has ended; see {clinic.log}")
+
+
+def _clinic_variables(state: State, settings: Settings, provision: Provision) -> Mapping[str, str]:
+    companies = [
+        {
+            "slug": one.tenant.slug,
+            "schema_name": one.tenant.schema,
+            "name": one.tenant.name,
+            "users": [
+                {"name": f"{name.title()} of {one.tenant.name}", "email": _email(name, one), "role": role, "password": password}
+                for name, role in zip(_USERS, ("manager", "staff"), strict=True)
+            ],
+        }
+        for password in [state.secrets["DEMO_PASSWORD"]]
+        for one in provision.tenants
+    ]
+    public = settings.listeners.public
+    return {
+        "CLINIC_JWT_SECRET": state.secrets["CLINIC_JWT_SECRET"],
+        "CLINIC_SEED": json.dumps(companies),
+        "GATEWAY_JWKS_URL": f"http://{public.host}:{public.port}/.well-known/jwks.json",
+    }
+
+
+def _email(name: str, of: Provided) -> str:
+    return f"{name}@{of.tenant.slug}.example"
+
+
+def _show(state: State, provision: Provision, url: str, out: Console) -> None:
+    first = provision.tenants[0]
+    secret_file = state.folder / "signing.secret"
+    write_private(secret_file, first.secret)
+    out.print("\nPaste into another terminal:")
+    for number, stop in enumerate(
+        tour(url, _email(_USERS[0], first), state.secrets["DEMO_PASSWORD"], provision, secret_file), 1
+    ):
+        out.print(f"\n# {number}. {stop.shows}\n{stop.line}", markup=False, soft_wrap=True)
+    out.print()
+
+
+def _ready(settings: Settings, provision: Provision, public_url: str, admin_url: str) -> dict[str, object]:
+    issuer = settings.identity.issuers["clinic"]
+    return {
+        "public_url": public_url,
+        "admin_url": admin_url,
+        "admin_key": next(iter(settings.secrets.admin_keys.values())).get_secret_value(),
+        "platform_key": provision.platform_key,
+        "tenants": [
+            {
+                "slug": one.tenant.slug,
+                "id": str(one.tenant.id),
+                "plan": one.tenant.plan,
+                "jwt": token_of(issuer, tenant=one.tenant.slug, subject="1", role="manager", expires_in=_TOKEN_SECONDS),
+                "secret": one.secret,
+                "widget_key": one.widget_key,
+                "api_key": one.api_key,
+            }
+            for one in provision.tenants
+            if one.tenant.status.value == "active"
+        ],
+    }
+
+
+@contextlib.contextmanager
+def _logging_to(path: Path) -> Iterator[Console]:
+    """The gateway logs into a file, so that the terminal stays readable; what is yielded still writes to the terminal."""
+    out = Console(highlight=False)
+    out.file = sys.stdout
+    with path.open("w") as log, contextlib.redirect_stdout(log):
+        configure(log)
+        yield out
+
+
+def _fail(progress: Console, fault: Exception) -> NoReturn:
+    progress.print(f"The demo does not start: {fault}", style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(1) from fault
+
+
+def _done(progress: Console, text: str) -> None:
+    progress.print(f"[green]✓[/] {text}", soft_wrap=True)
+
+
+def _leave(signum: int, frame: FrameType | None) -> NoReturn:
+    """Before and after the gateway serves; meanwhile it has handlers of its own."""
+    raise SystemExit(0)
