@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field
 
 from .fault import Fault, KeyPath, Place, did_you_mean, one_of
-from .shape import is_secret
+from .shape import is_secret, is_secret_itself
 
 _LONGEST_SHOWN = 60
-_USERINFO = re.compile(r"//[^/\s]*@")
+# Where URLs carry passwords: before the host, and in the query.
+_URL_SECRETS = re.compile(r"(?<=//)\S*(?=@)|(?<=\?)\S+")
 
 
 @dataclass
@@ -79,6 +80,11 @@ class Document:
             return "a secret"
         return describe(value)
 
+    def show_key(self, path: KeyPath) -> str:
+        """The last key of `path`. Not where its value is a secret, since the two may have been written the wrong way round, and
+        not where it came from elsewhere."""
+        return "(not shown)" if is_secret_itself(path) or self.origin(path[:-1]) else f'"{path[-1]}"'
+
     def _is_broken(self, path: KeyPath) -> bool:
         return any(path[:end] in self.broken for end in range(len(path) + 1))
 
@@ -87,6 +93,6 @@ def describe(value: object) -> str:
     """A scalar as it would be written in the file, shortened, and without the password of a URL."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = _USERINFO.sub("//…@", str(value))
+    text = _URL_SECRETS.sub("…", str(value))
     text = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
     return f'"{text}"' if isinstance(value, str) else text

@@ -55,10 +55,13 @@ def _explain(document: Document, detail: ErrorDetails, path: KeyPath) -> None:
     kind = detail["type"]
     if path and path[-1] == "[key]":
         path = path[:-1]
-        document.refuse(path, f'the name "{path[-1]}"', _expected(detail), at_key=True)
+        document.refuse(path, f"the name {document.show_key(path)}", _expected(detail), at_key=True)
     elif kind == "extra_forbidden":
         known = fields(path[:-1])
-        document.refuse(path, f'the unknown key "{path[-1]}"', one_of(known), did_you_mean(str(path[-1]), known), at_key=True)
+        expected = one_of(known) if known else "no key there"
+        document.refuse(
+            path, f"the unknown key {document.show_key(path)}", expected, did_you_mean(str(path[-1]), known), at_key=True
+        )
     elif kind == "missing":
         here = spot(path)
         document.refuse(path, f'no key "{path[-1]}"', _EXPECTED[kind], here.description if here else "")

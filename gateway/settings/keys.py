@@ -30,7 +30,7 @@ def check_secrets(document: Document, path: KeyPath, secrets: Secrets) -> None:
     for way, key in encryption.items():
         if not _is_key(key) and (key or way != ("encryption_key",)):
             hint = "Make one: openssl rand -base64 32"
-            document.refuse((*path, *way), "another key", "32 bytes in base64", hint)
+            document.refuse((*path, *way), "a key of another form", "32 bytes in base64", hint)
     for name, admin_key in secrets.admin_keys.items():
         if _ADMIN_KEY.fullmatch(admin_key.get_secret_value()) is None:
             hint = "Make one: openssl rand -hex 32"
@@ -38,7 +38,7 @@ def check_secrets(document: Document, path: KeyPath, secrets: Secrets) -> None:
     identity = secrets.identity_key.get_secret_value()
     if identity and not _is_ed25519(identity):
         hint = "Make one: openssl genpkey -algorithm ed25519"
-        document.refuse((*path, "identity_key"), "another key", "an Ed25519 private key in PEM", hint)
+        document.refuse((*path, "identity_key"), "a key of another form", "an Ed25519 private key in PEM", hint)
 
 
 def check_issuer(document: Document, path: KeyPath, issuer: IssuerSettings) -> None:
@@ -73,7 +73,7 @@ def _check_source(document: Document, path: KeyPath, issuer: IssuerSettings) -> 
                 expected = f"an algorithm of the public key ({', '.join(usable)})"
                 document.refuse((*path, "algorithms", index), algorithm, expected) if usable else None
         if not usable:
-            document.refuse((*path, "public_key"), "another text", "a public RSA, EC or Ed25519 key in PEM")
+            document.refuse((*path, "public_key"), "a key of another form", "a public RSA, EC or Ed25519 key in PEM")
     elif issuer.jwks_file is not None and not issuer.jwks_file.is_file():
         at = (*path, "jwks_file")
         document.refuse(at, document.show(at, str(issuer.jwks_file)), "a file that is there")

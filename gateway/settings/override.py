@@ -13,6 +13,8 @@ PREFIX = "TENANTGATE__"
 
 def override(document: Document, environ: Mapping[str, str]) -> None:
     """Set what the environment says, shorter names first, so that a list can be given whole and then changed in parts."""
+    if not isinstance(document.data, dict):
+        return
     for variable in sorted((name for name in environ if name.upper().startswith(PREFIX)), key=lambda name: (len(name), name)):
         _set(document, variable, environ[variable])
 
@@ -34,7 +36,12 @@ def _set(document: Document, variable: str, text: str) -> None:
             _refuse(document, variable, f"{part.lower()} below {_name(path)}", "a key, or the index of an entry that is there")
             return
         path = (*path, key)
-    _put(document, variable, path, _value(document, variable, text, path))
+    value = _value(variable, text, path)
+    _put(document, variable, path, value.data)
+    document.faults.extend(value.faults)
+    document.broken |= value.broken
+    for known, new in ((document.places, value.places), (document.keys, value.keys)):
+        known.update({inner: place for inner, place in new.items() if inner != path})
     document.origins[path] = variable
 
 
@@ -49,7 +56,6 @@ def _key(parent: object, part: str) -> str | int | None:
 
 
 def _put(document: Document, variable: str, path: KeyPath, value: object) -> None:
-    """What was known of the value that stood at `path` is not about the new one."""
     for known in (document.places, document.keys, document.origins):
         for old in [old for old in known if old[: len(path)] == path]:
             del known[old]
@@ -61,19 +67,15 @@ def _put(document: Document, variable: str, path: KeyPath, value: object) -> Non
         parent[key] = value
 
 
-def _value(document: Document, variable: str, text: str, path: KeyPath) -> object:
+def _value(variable: str, text: str, path: KeyPath) -> Document:
     """Lists and mappings are written as in YAML's flow style (JSON is that, too), null is null, all else is text to be read
     as the key demands."""
-    if text == "null":
-        return None
-    if not text.startswith(("[", "{")):
-        return text
-    try:
-        inner = read(text, variable, path, variable)
-    except Faults:
-        return text
-    document.faults.extend(inner.faults)
-    return inner.data
+    if text.startswith(("[", "{")):
+        try:
+            return read(text, variable, path, variable)
+        except Faults:
+            pass  # It is text that looks like a list, or the key demands a list and will say so.
+    return Document(None if text == "null" else text, Place(variable))
 
 
 def _refuse(document: Document, variable: str, found: str, expected: str) -> None:

@@ -15,7 +15,7 @@ from .fault import Fault, Faults, KeyPath, Place
 from .scalars import Trap, scalar
 
 MAX_BYTES = 1 << 20
-_MAX_NODES = 20_000
+_MAX_NODES = 100_000
 _MAX_DEPTH = 32
 # What a message of PyYAML quotes from the file: names of anchors and tags, which may be a secret that was not quoted.
 _QUOTED = re.compile(r" '(?!<)[^']{2,}'")
@@ -28,7 +28,8 @@ def decode(raw: bytes, file: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        _fail(_place_of(raw[: error.start].decode("utf-8"), file), "a byte that is not UTF-8", "text in UTF-8")
+        place = _place_of(raw[: error.start].decode("utf-8"), file)
+        raise Faults([Fault(place, "a byte that is not UTF-8", "text in UTF-8")]) from None
 
 
 def read(text: str, file: str, base: KeyPath = (), origin: str | None = None) -> Document:
@@ -75,14 +76,16 @@ def _compose(text: str, file: str) -> Node | None:
 def _syntax(error: MarkedYAMLError, file: str) -> Fault:
     mark = error.problem_mark or error.context_mark
     place = _place(file, mark) if mark else Place(file, 1, 1)
-    problem = _QUOTED.sub("", error.problem or "broken syntax")
+    problem = error.problem or "broken syntax"
     if "\\t" in problem:
         return Fault(place, "a tab", "spaces", "YAML does not allow tabs for indentation.")
     if "another document" in problem:
         return Fault(place, "a second document", "one document", "Take out the line ---.")
     if "nested too deep" in problem:
         return _too_deep(place)
-    return Fault(place, f"broken YAML ({problem})", "well-formed YAML", "Text with special characters needs quotes.")
+    return Fault(
+        place, f"broken YAML ({_QUOTED.sub('', problem)})", "well-formed YAML", "Text with special characters needs quotes."
+    )
 
 
 class _Walk:
@@ -128,15 +131,17 @@ class _Walk:
         if not isinstance(node, ScalarNode):
             return Fault(place, "a key that is no text", "a name")
         text: str = node.value
+        named = self._document.show_key((*path, text))
         if node.tag == "tag:yaml.org,2002:merge":
+            self._document.broken.add(path)
             return Fault(place, "the merge key <<", "the keys themselves", "YAML 1.2 has no merge keys.")
         if node.tag != "tag:yaml.org,2002:str":
             kind = node.tag.rpartition(":")[2]
-            hint = f'Write "{text}" in quotes if it is meant as a name.'
-            return Fault(place, f"the key {text}, which YAML reads as {kind}", "text as a key", hint)
+            hint = f"YAML reads it as {kind}; write it in quotes."
+            return Fault(place, f"the key {named} without quotes", "text as a key", hint)
         if text in present:
             first = self._document.keys[*path, text]
-            return Fault(place, f'the key "{text}" again', f"each key once; the first is in line {first.line}")
+            return Fault(place, f"the key {named} again", f"each key once; the first is in line {first.line}")
         return None
 
     def _scalar(self, node: ScalarNode, path: KeyPath) -> object:
@@ -144,7 +149,7 @@ class _Walk:
             return scalar(node)
         except Trap as trap:
             hidden = self._document.is_hidden(path)
-            found, hint = ("a secret without quotes", "Write it in quotes.") if hidden else (trap.found, trap.hint)
+            found, hint = ("a value without quotes", "Write it in quotes.") if hidden else (trap.found, trap.hint)
             self._document.refuse(path, found, trap.expected, hint)
             self._document.broken.add(path)
             return node.value

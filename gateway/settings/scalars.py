@@ -9,6 +9,8 @@ from yaml.nodes import ScalarNode
 _TAG = "tag:yaml.org,2002:"
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _FRACTION = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\.[0-9]*(?:[eE][-+]?[0-9]+)?")
+# Numbers of YAML 1.2 that are text in 1.1.
+_NUMBER_OF_1_2 = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|0o[0-7]+")
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -24,6 +26,8 @@ def scalar(node: ScalarNode) -> str | int | float | bool | None:
     """The value of `node`, of those that JSON has. Raises Trap."""
     text: str = node.value
     match node.tag.removeprefix(_TAG):
+        case "str" if node.style is None and _NUMBER_OF_1_2.fullmatch(text):
+            raise _trap("int", text)
         case "str" | "value":
             return text
         case "null":

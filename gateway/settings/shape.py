@@ -47,6 +47,12 @@ def is_secret(path: KeyPath) -> bool:
     return here is None or here.hidden or _holds_secret(here.annotation)
 
 
+def is_secret_itself(path: KeyPath) -> bool:
+    """Whether one secret stands there, and nothing around it."""
+    here = spot(path)
+    return here is not None and any(kind in (SecretStr, SecretBytes) for kind in _alternatives(here.annotation))
+
+
 def _step(kind: object, key: str | int) -> Spot | None:
     if kind is PolicyEntry:
         return _policy_config(key)
