@@ -29,6 +29,7 @@ class Client:
         self._deadline = deadline
         self._observe = observe or (lambda name, seconds, answered: None)
         self._wire: Wire | None = None
+        self._wires: set[Wire] = set()
         self._connecting: asyncio.Task[Wire] | None = None
         self._reachable = True
 
@@ -49,9 +50,9 @@ class Client:
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
-        if self._wire is not None:
-            self._wire.retire(self._deadline)
-            await self._wire.closed
+        for wire in self._wires:
+            wire.retire(self._deadline)
+        await asyncio.gather(*(wire.closed for wire in self._wires))
 
     async def _call(self, name: str, parts: tuple[Part, ...], untaught: tuple[Part, ...] | None = None) -> Reply:
         """`untaught` is what is sent instead where the store does not know the script: then nothing has run yet."""
@@ -91,9 +92,9 @@ class Client:
 
     def _give_up(self, wire: Wire, reply: asyncio.Future[Reply]) -> None:
         if not reply.done():
+            reply.set_exception(StoreError(f"no answer within {self._deadline * 1000:g} ms"))
             # Others who wait on this connection have their own deadlines; new calls get a new one.
             wire.retire(self._deadline)
-            reply.set_exception(StoreError(f"no answer within {self._deadline * 1000:g} ms"))
 
     async def _connected(self, ends: float) -> Wire:
         """The connection that is being made, by one caller for all."""
@@ -107,8 +108,10 @@ class Client:
     async def _connect(self) -> Wire:
         try:
             async with asyncio.timeout(self._deadline):
-                self._wire = await self._address.connect()
-            return self._wire
+                wire = self._wire = await self._address.connect()
+            self._wires.add(wire)
+            wire.closed.add_done_callback(lambda _: self._wires.discard(wire))
+            return wire
         finally:
             self._connecting = None
 

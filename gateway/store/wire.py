@@ -112,5 +112,5 @@ class Wire(asyncio.Protocol):
             self._transport.abort()
 
     def _close_when_idle(self) -> None:
-        if self._retired and not self._waiting and self._transport is not None:
-            self._transport.close()
+        if self._retired and self._transport is not None and all(waiting.done() for waiting in self._waiting):
+            self._transport.abort()
