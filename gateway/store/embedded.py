@@ -112,7 +112,7 @@ class EmbeddedServer:
 
     async def _start(self) -> None:
         self._socket.unlink(missing_ok=True)
-        with (self._directory / "store.log").open("ab") as log:
+        with open(self._directory / "store.log", "ab", opener=_private) as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid())),
                 *_command(self._directory, self._socket),
@@ -191,6 +191,10 @@ class EmbeddedServer:
         path = self._directory / "store.log"
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
         return "\n".join([f"the last lines of {path}:", *lines])
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _command(directory: Path, socket: Path) -> list[str]:

@@ -88,7 +88,7 @@ class Wire(asyncio.Protocol):
 
     def _write(self) -> None:
         data, self._unsent = b"".join(self._unsent), []
-        if self._transport is None:
+        if self._transport is None or self._transport.is_closing():
             self._fail(StoreError("the connection was lost"))
         else:
             self._transport.write(data)
