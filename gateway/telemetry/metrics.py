@@ -47,7 +47,7 @@ class Metrics:
             "tenantgate_store_call_duration_seconds", "Calls of the store, by script.", ("script",), _STORE_BUCKETS
         )
         self._store_failures = self._counter(
-            "tenantgate_store_failures_total", "Calls of the store that failed, by reason.", ("reason",)
+            "tenantgate_store_failures_total", "Calls of the store that got no answer, by script.", ("script",)
         )
         self._upstream_durations = self._histogram(
             "tenantgate_upstream_duration_seconds",
@@ -74,9 +74,9 @@ class Metrics:
         """A call of the store has ended, well or badly."""
         self._store_calls[script,].observe(seconds)
 
-    def store_failure(self, reason: str) -> None:
-        """`reason` is one of a few fixed words, such as `timeout`; never an error's text."""
-        self._store_failures[reason,].inc()
+    def store_failure(self, script: str) -> None:
+        """A call of the store got no answer in time, or a refusal to answer."""
+        self._store_failures[script,].inc()
 
     def upstream(
         self, upstream: str, status: int | None, connect: float | None = None, first_byte: float | None = None
