@@ -1,0 +1,3 @@
+"""Fails when it is imported."""
+
+RATIO = 1 / 0
