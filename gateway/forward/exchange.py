@@ -167,16 +167,25 @@ class Chooser(Protocol):
     def has_other(self, tried: Sequence[Target]) -> bool: ...
 
 
-def _opening(head: OutboundHead, body: bytes | None, *, streamed: bool) -> bytes:
-    """What is written first: the head, and a body that is at hand. Raises ValueError where a header would end early: what
-    comes from clients has been checked, so it is one that a policy has set."""
-    lines = [b"%b %b HTTP/1.1" % (head.method.encode("ascii"), head.target)]
-    lines += [b"%b: %b" % field for field in head.headers]
-    if streamed:
-        lines.append(b"Transfer-Encoding: chunked" if head.length is None else b"Content-Length: %d" % head.length)
-    elif body or head.method in _WITH_BODY:
-        lines.append(b"Content-Length: %d" % len(body or b""))
+def request_head(method: str, target: bytes, fields: Fields) -> bytes:
+    """The bytes of a request's head, blank line included. Raises ValueError where a header would end early: what comes from
+    clients has been checked, so it is one that a policy has set."""
+    lines = [b"%b %b HTTP/1.1" % (method.encode("ascii"), target), *(b"%b: %b" % field for field in fields)]
     text = b"\r\n".join(lines)
-    if text.count(b"\n") != len(lines) - 1 or text.count(b"\r") != len(lines) - 1 or b"\0" in text:
+    breaks = len(lines) - 1
+    if text.count(b"\n") != breaks or text.count(b"\r") != breaks or b"\0" in text:
         raise ValueError("a header toward the upstream holds a line break or a NUL")
-    return b"%b\r\n\r\n%b" % (text, body or b"")
+    return text + b"\r\n\r\n"
+
+
+def _opening(head: OutboundHead, body: bytes | None, *, streamed: bool) -> bytes:
+    """What is written first: the head, and a body that is at hand."""
+    framing: list[tuple[bytes, bytes]] = []
+    if streamed and head.length is None:
+        framing.append((b"Transfer-Encoding", b"chunked"))
+    elif streamed:
+        framing.append((b"Content-Length", str(head.length).encode("ascii")))
+    elif body or head.method in _WITH_BODY:
+        framing.append((b"Content-Length", b"%d" % len(body or b"")))
+    opening = request_head(head.method, head.target, [*head.headers, *framing])
+    return opening + body if body else opening

@@ -36,9 +36,9 @@ class Upstreams:
             return await response.opened(self.begin(upstream, head, body, response), None)
         return await response.opened(self.begin(upstream, head, None, response, streamed=True), body)
 
-    def endpoint(self, upstream: str) -> Endpoint:
-        """The target that is next in turn, for a connection outside of the pool."""
-        return self._balances[upstream].choose().endpoint
+    def target(self, upstream: str) -> Target:
+        """The target that is next in turn, for a tunnel."""
+        return self._balances[upstream].choose()
 
     async def close(self) -> None:
         """Drop every connection; to be called when the requests in flight have had their time."""

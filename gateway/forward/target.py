@@ -6,8 +6,11 @@ import asyncio
 import logging
 import ssl
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from gateway.clock import Clock
@@ -22,6 +25,8 @@ MAX_WAITING = 4096
 
 # How long a target that could not be reached is left alone where another one can be had.
 _BACKOFF = 1.0
+_NO_CONNECTION = "No connection to the upstream was to be had in time."
+_P = TypeVar("_P", bound=asyncio.BaseProtocol)
 
 _log = logging.getLogger("tenantgate.upstream")
 
@@ -52,18 +57,20 @@ class Target:
 
     def __init__(self, endpoint: Endpoint, settings: Upstream, clock: Clock) -> None:
         self.endpoint = endpoint
+        self.timeouts = settings.timeouts
         self._settings = settings
         self._clock = clock
         self._connections: set[UpstreamConnection] = set()
         self._idle: dict[UpstreamConnection, None] = {}
         self._connecting: set[asyncio.Task[None]] = set()
         self._waiting: OrderedDict[Exchange, asyncio.TimerHandle] = OrderedDict()
+        self._tunnels = 0
         self._down_until = 0.0
 
     @property
     def outstanding(self) -> int:
-        """Exchanges that run or wait here."""
-        return len(self._connections) - len(self._idle) + len(self._waiting)
+        """Exchanges that run or wait here, and tunnels."""
+        return len(self._connections) - len(self._idle) + len(self._waiting) + self._tunnels
 
     def is_down(self, now: float) -> bool:
         """Whether it could not be reached a moment ago; `now` by the monotonic clock."""
@@ -84,7 +91,7 @@ class Target:
             exchange.unreachable(Refused(UPSTREAM_BUSY, retry_after=1))
             return
         loop = asyncio.get_running_loop()
-        self._waiting[exchange] = loop.call_later(self._settings.timeouts.connect, self._give_up, exchange)
+        self._waiting[exchange] = loop.call_later(self.timeouts.connect, self._give_up, exchange)
         self._connect_for_waiting()
 
     def forget(self, exchange: Exchange) -> None:
@@ -103,6 +110,38 @@ class Target:
             self._next_waiting().unreachable(Refused(SHUTTING_DOWN, retry_after=1))
         for connection in list(self._connections):
             connection.drop()
+
+    @asynccontextmanager
+    async def tunnel(self, protocol: Callable[[], _P]) -> AsyncIterator[_P]:
+        """A connection that lives as long as the block, beside the pool: at most `max_connections` of them. Raises Refused."""
+        if self._tunnels >= self._settings.max_connections:
+            raise Refused(UPSTREAM_BUSY, retry_after=1)
+        self._tunnels += 1
+        try:
+            yield await self._open(protocol)
+        finally:
+            self._tunnels -= 1
+
+    async def _open(self, protocol: Callable[[], _P]) -> _P:
+        """Raises Refused."""
+        endpoint = self.endpoint
+        try:
+            async with asyncio.timeout(self.timeouts.connect):
+                _, opened = await asyncio.get_running_loop().create_connection(
+                    protocol,
+                    endpoint.host,
+                    endpoint.port,
+                    ssl=endpoint.tls,
+                    server_hostname=endpoint.host if endpoint.tls else None,
+                )
+        except (OSError, UnicodeError) as error:
+            self._down_until = self._clock.monotonic() + _BACKOFF
+            _log.warning("cannot connect to %s: %s: %s", endpoint, type(error).__name__, error)
+            if isinstance(error, TimeoutError):
+                raise Refused(UPSTREAM_TIMEOUT, _NO_CONNECTION) from error
+            raise Refused(UPSTREAM_UNREACHABLE) from error
+        self._down_until = 0.0
+        return opened
 
     # Called by connections
 
@@ -135,18 +174,9 @@ class Target:
             task.add_done_callback(self._connected)
 
     async def _connect(self) -> None:
-        timeouts, started = self._settings.timeouts, self._clock.monotonic()
-        endpoint = self.endpoint
-        async with asyncio.timeout(timeouts.connect):
-            _, connection = await asyncio.get_running_loop().create_connection(
-                partial(UpstreamConnection, self, timeouts),
-                endpoint.host,
-                endpoint.port,
-                ssl=endpoint.tls,
-                server_hostname=endpoint.host if endpoint.tls else None,
-            )
+        started = self._clock.monotonic()
+        connection = await self._open(partial(UpstreamConnection, self, self.timeouts))
         self._connections.add(connection)
-        self._down_until = 0.0
         if self._waiting:
             next(iter(self._waiting)).timings.connect = self._clock.monotonic() - started
         self.released(connection)
@@ -154,19 +184,11 @@ class Target:
     def _connected(self, task: asyncio.Task[None]) -> None:
         self._connecting.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self._down_until = self._clock.monotonic() + _BACKOFF
-            _log.warning("cannot connect to %s: %s: %s", self.endpoint, type(error).__name__, error)
-            if self._waiting:
-                self._next_waiting().unreachable(_unreachable(error))
+        if error is not None and self._waiting:
+            refused = error if isinstance(error, Refused) else Refused(UPSTREAM_UNREACHABLE)
+            self._next_waiting().unreachable(refused)
         self._connect_for_waiting()
 
     def _give_up(self, exchange: Exchange) -> None:
         self.forget(exchange)
-        exchange.unreachable(Refused(UPSTREAM_TIMEOUT, "No connection to the upstream was to be had in time."))
-
-
-def _unreachable(error: BaseException) -> Refused:
-    if isinstance(error, TimeoutError):
-        return Refused(UPSTREAM_TIMEOUT, "No connection to the upstream was to be had in time.")
-    return Refused(UPSTREAM_UNREACHABLE)
+        exchange.unreachable(Refused(UPSTREAM_TIMEOUT, _NO_CONNECTION))
