@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from gateway.errors import WRITE_CONFLICT, Refused
 from gateway.pipeline.lookup import Record
 from gateway.store.client import Client
 from gateway.store.connect import Store
@@ -15,9 +16,10 @@ from gateway.tenancy.org import Organization
 from gateway.tenancy.tenant import Tenant
 
 from .cipher import Cipher
-from .codec import decode_org_keys, decode_tenant, encode_org_keys, encode_tenant
+from .codec import decode_org_keys, decode_tenant, encode_org_keys, encode_tenant, sealed_secrets
 
 _WRITE = Script.load("gateway.registry", "write_record")
+_ROUNDS = 8
 
 
 class Shelf:
@@ -57,6 +59,21 @@ class Shelf:
         else:
             key, document = self.store.keys.org(record.id), encode_org_keys(record.keys, record.updated_at)
         return await self.store.control.run(_WRITE, [key], [record.version - 1, document]) == 1
+
+    async def reencrypt(self, tenant_id: UUID) -> bool:
+        """Store a tenant's secrets under the present key, as a new version; False where they are already, or it is gone.
+
+        Raises Refused(WRITE_CONFLICT) where others keep changing the record.
+        """
+        for _ in range(_ROUNDS):
+            version, document = _fields(
+                await self.store.control.command("HMGET", self.store.keys.tenant(tenant_id), "v", "doc")
+            )
+            if document is None or all(map(self._cipher.is_current, sealed_secrets(document))):
+                return False
+            if await self.write(replace(decode_tenant(tenant_id, version, document, self._cipher), version=version + 1)):
+                return True
+        raise Refused(WRITE_CONFLICT)
 
     def _tenant(self, tenant_id: UUID, reply: Reply) -> Tenant | None:
         version, document = _fields(reply)

@@ -124,6 +124,16 @@ class Tenants:
         await self._unlist([one for one, tenant in tenants.items() if tenant is None], index)
         return [tenant for tenant in tenants.values() if tenant is not None], total
 
+    async def reencrypt(self) -> int:
+        """Store every tenant's secrets under the present key; how many tenants had others. Retired keys can go afterwards.
+
+        Secrets stored meanwhile by a process that still has the old key first are missed: change the key everywhere before.
+        """
+        entries = await self._client.command("ZRANGE", self._keys.tenants(), 0, -1)
+        assert isinstance(entries, list)
+        ids = [UUID(entry.decode()) for entry in entries if isinstance(entry, bytes)]
+        return sum([await self._shelf.reencrypt(one) for one in ids])
+
     async def change(self, tenant_id: UUID, edit: Callable[[Tenant], Tenant]) -> Tenant:
         """See Changes.tenant. Raises NOT_FOUND, WRITE_CONFLICT, and what `edit` raises."""
         return await self._changes.tenant(tenant_id, edit)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from .directory_lock import DirectoryLock
 
@@ -112,7 +112,7 @@ class EmbeddedServer:
 
     async def _start(self) -> None:
         self._socket.unlink(missing_ok=True)
-        with open(self._directory / "store.log", "ab", opener=_private) as log:
+        with self._open_log() as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid())),
                 *_command(self._directory, self._socket),
@@ -129,6 +129,9 @@ class EmbeddedServer:
         except TimeoutError:
             message = f"the embedded store did not answer within {_START_TIMEOUT:g} s; {self._log_tail()}"
             raise EmbeddedStoreError(message) from None
+
+    def _open_log(self) -> BinaryIO:
+        return open(self._directory / "store.log", "ab", opener=lambda path, flags: os.open(path, flags, 0o600))
 
     async def _ready(self, process: asyncio.subprocess.Process) -> None:
         while process.returncode is None:
@@ -191,10 +194,6 @@ class EmbeddedServer:
         path = self._directory / "store.log"
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
         return "\n".join([f"the last lines of {path}:", *lines])
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _command(directory: Path, socket: Path) -> list[str]:

@@ -15,14 +15,22 @@ from gateway.store.embedded import EmbeddedServer, EmbeddedStoreError
 
 # A gateway that holds an embedded store, says its server's process id, and goes on until it is told to end.
 HOLDER = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from gateway.store.embedded import EmbeddedServer
 
 async def main():
+    loop, interrupted = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGINT, interrupted.set)
     async with EmbeddedServer(Path(sys.argv[1])) as server:
         print(server.pid, flush=True)
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+        end = loop.run_in_executor(None, sys.stdin.read)
+        interrupt = asyncio.create_task(interrupted.wait())
+        await asyncio.wait([end, interrupt], return_when=asyncio.FIRST_COMPLETED)
+        if interrupted.is_set():
+            print("interrupted, the store answers:", await server._answers(), flush=True)
+        interrupt.cancel()
+        await end
 
 asyncio.run(main())
 """
@@ -136,9 +144,9 @@ async def test_it_survives_ctrl_c_in_the_terminal(tmp_path: Path) -> None:
     gateway, pid = await holder(tmp_path / "data", start_new_session=True)
     assert os.getpgid(pid) != os.getpgid(gateway.pid)
     assert os.getsid(pid) != os.getsid(gateway.pid)
-    os.killpg(gateway.pid, signal.SIGSTOP)
-    assert alive(pid)
-    os.killpg(gateway.pid, signal.SIGCONT)
+    os.killpg(gateway.pid, signal.SIGINT)
+    assert gateway.stdout is not None
+    assert await gateway.stdout.readline() == b"interrupted, the store answers: True\n"
     await gateway.communicate(b"")
     assert gateway.returncode == 0
     assert await gone(pid)
