@@ -43,7 +43,7 @@ class RotatingKeys:
         found = self._ring.find(kid, algorithm)
         if found:
             return found
-        if self._may_fetch():
+        if self._age() >= self._cooldown:
             raise KeysNeeded(self._issuer)
         if self._fault is not None:
             # The issuer may have new keys that we can't see: our outage, not the caller's fault.
@@ -90,9 +90,6 @@ class RotatingKeys:
         finally:
             self._fetched_at = self._clock.monotonic()
             self._flight = None
-
-    def _may_fetch(self) -> bool:
-        return self._flight is not None or self._age() >= self._cooldown
 
     def _age(self) -> float:
         """Seconds since the last fetch ended, well or not."""

@@ -119,7 +119,7 @@ def test_two_keys_of_one_name_are_refused_as_a_whole(twin: dict[str, object]) ->
         b'{"keys":[7]}',
         b'{"keys":[{"kty":"RSA","kid":7}]}',
         b'{"keys":[]}',
-        json.dumps({"keys": [{}] * (MAX_KEYS + 1)}).encode(),
+        key_set(jwk(rsa_key(), "a"), *[{}] * MAX_KEYS),
         json.dumps(jwk(rsa_key(), "a")).encode(),
     ],
 )
