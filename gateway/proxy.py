@@ -126,7 +126,7 @@ class Proxy:
                 response = await self._machine.builtins[admission.route.builtin](admission.call)
                 await response(scope, receive, answer.send)
             elif scope["type"] == "websocket":
-                await self._tunnel(admission, scope, receive, send, sighting)
+                await self._tunnel(admission, scope, receive, send, answer, sighting)
             else:
                 async with cancelled_when_gone(body):
                     await self._forward(admission, answer, body, sighting)
@@ -152,11 +152,19 @@ class Proxy:
         finally:
             await response.aclose()
 
-    async def _tunnel(self, admission: Admission, scope: Scope, receive: Receive, send: Send, sighting: Sighting) -> None:
-        route = admission.route
+    async def _tunnel(
+        self, admission: Admission, scope: Scope, receive: Receive, send: Send, answer: Answer, sighting: Sighting
+    ) -> None:
+        call, route, ours = admission.call, admission.route, sighting.trail.answer_headers
         assert route.upstream is not None
         sighting.upstream_asked = True
-        await tunnel(scope, receive, send, self._machine.upstreams, route.upstream, self._outbound(admission, route.upstream))
+        head = OutboundHead(call.request.method, call.request.target, self._outbound(admission, route.upstream))
+        accepted = {**ours, "X-Request-Id": answer.request_id}
+        refused = await tunnel(scope, receive, send, self._machine.upstreams, route.upstream, head, accepted)
+        if refused is not None:
+            sighting.upstream_status = refused.status
+            await answer.start(refused.status, refused.headers, ours)
+            await answer.body(refused.body, more=False)
 
     def _outbound(self, admission: Admission, upstream: str) -> list[tuple[bytes, bytes]]:
         call = admission.call

@@ -15,11 +15,12 @@ from gateway.app import StartFault, open_gateway
 from gateway.edge.protocol import GatewayProtocol
 from gateway.errors import Refused
 from gateway.identity.keyring import KeyFault
+from gateway.settings.fault import Faults
 from gateway.settings.schema import Settings
 from gateway.store.embedded import EmbeddedStoreError
 
-Cannot: tuple[type[Exception], ...] = (StartFault, EmbeddedStoreError, KeyFault, Refused)
-"""What keeps a gateway from starting, beside faults of its configuration and of the system (OSError)."""
+Cannot: tuple[type[Exception], ...] = (Faults, StartFault, EmbeddedStoreError, KeyFault, Refused, OSError)
+"""What keeps a gateway from starting, in a way that its operator can mend."""
 
 
 class Listening:
@@ -73,7 +74,7 @@ class _Server(uvicorn.Server):
 async def serve_until_signalled(settings: Settings, ready: Callable[[str, str], None]) -> None:
     """Serve both listeners until SIGTERM or SIGINT; `ready` is told their URLs, public and admin, once both accept.
 
-    Raises what stands in `Cannot`, and OSError.
+    Raises what stands in `Cannot`.
     """
     async with open_gateway(settings) as gateway:
         public_at, admin_at = settings.listeners.public, settings.listeners.admin

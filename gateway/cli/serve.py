@@ -10,8 +10,6 @@ from typing import Annotated
 
 import typer
 
-from gateway.settings.fault import Faults
-
 ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="The configuration.", envvar="TENANTGATE_CONFIG")]
 ReadyFile = Annotated[
     Path | None, typer.Option("--ready-file", help="Written as JSON, with both URLs, once requests are served.")
@@ -34,7 +32,7 @@ def serve(config: ConfigPath = Path("gateway.yaml"), ready_file: ReadyFile = Non
     configure(sys.stderr)
     try:
         uvloop.run(serve_until_signalled(load(config, os.environ), ready))
-    except (Faults, OSError, *Cannot) as fault:
+    except Cannot as fault:
         typer.echo(f"tenantgate does not start:\n{fault}", err=True)
         raise typer.Exit(1) from fault
 

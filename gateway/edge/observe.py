@@ -9,19 +9,12 @@ from starlette.types import Scope
 from gateway.clock import Clock
 from gateway.decision import Trail
 from gateway.errors import CLIENT_CLOSED_REQUEST, UPSTREAM_CLOSED, Problem, Refused
+from gateway.forward.exchange import Timings
 from gateway.pipeline.request import InboundRequest
 from gateway.telemetry.logs import AccessEntry, AccessLog
 from gateway.telemetry.metrics import Metrics
 
 from .answer import Answer
-
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Of one exchange with an upstream, in seconds; None where the phase did not take place."""
-
-    connect: float | None = None
-    first_byte: float | None = None
 
 
 @dataclass
@@ -36,7 +29,7 @@ class Sighting:
     aborted: bool = False
     upstream_asked: bool = False
     upstream_status: int | None = None
-    timings: Timings = Timings()
+    timings: Timings = field(default_factory=Timings)
 
     @property
     def problem(self) -> Problem | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.errors import BAD_REQUEST, Refused
@@ -31,8 +32,9 @@ class GatewayProtocol(HttpToolsProtocol):
         target = self.url
         extensions: dict[str, Any] = {EXTENSION: {"target": target, "abort": self.transport.abort}}
         self.scope["extensions"] = extensions
-        # The walk reads the raw target alone; uvicorn's own parser raises on some of what the walk refuses with a reason.
-        self.url = b"/"
+        if not _is_readable(target):
+            # uvicorn would raise; the walk reads the raw target alone, and refuses it with a reason.
+            self.url = b"/"
         super().on_headers_complete()
         self.url = target
 
@@ -53,3 +55,10 @@ class GatewayProtocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode("latin-1") + document)
         self.transport.close()
+
+
+def _is_readable(target: bytes) -> bool:
+    try:
+        return target.isascii() and httptools.parse_url(target).path is not None
+    except httptools.HttpParserInvalidURLError:
+        return False
