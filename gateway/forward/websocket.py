@@ -1,13 +1,14 @@
 """WebSocket (RFC 6455): two connections, and messages handed from one to the other.
 
 Each side is a WebSocket of its own: pings are answered at each, neither is compressed toward the upstream, and a message has at
-most 1 MiB. There is no limit to how long both may be silent. What one side can't take stops the other from being read.
+most 1 MiB. There is no limit to how long both may be silent; but what one side doesn't take stops the other from being read,
+and ends the tunnel where that lasts longer than the upstream's `idle` timeout.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,7 @@ from .pool import Upstreams
 
 MAX_MESSAGE = 1 << 20
 _MAX_QUEUE = 4  # frames
+_CODE_WAIT = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +55,17 @@ async def tunnel(
 
     `answer_headers` are ours, for the answer to the handshake. Raises Refused (UPSTREAM_*) as long as nothing was answered.
     """
-    target = upstreams.target(upstream)
-    protocol = partial(_Client, head, scope.get("subprotocols", ()))
-    async with target.tunnel(lambda: ClientConnection(protocol(), max_queue=_MAX_QUEUE)) as connection:
+    target, client = upstreams.target(upstream), _Client(head, scope.get("subprotocols", ()))
+    async with target.tunnel(partial(ClientConnection, client, max_queue=_MAX_QUEUE)) as connection:
         try:
-            refused = await _shake_hands(connection, target.timeouts.first_byte)
+            refused = await _shake_hands(connection, client, target.timeouts.first_byte)
             if refused is not None:
                 return refused
             await receive()  # websocket.connect
-            await send(_accept(connection, answer_headers))
-            connection.start_keepalive()
-            await _first_to_end(_to_upstream(receive, connection), _to_client(connection, send))
+            with suppress(OSError):  # the client has gone
+                await send(_accept(connection, answer_headers))
+                connection.start_keepalive()
+                await _relay(receive, send, connection, target.timeouts.idle)
         finally:
             connection.transport.abort()
     return None
@@ -76,6 +78,7 @@ class _Client(ClientProtocol):
         offered = [Subprotocol(name) for name in subprotocols]
         # The address serves for a request that is never sent.
         super().__init__(WebSocketURI(False, "", 80, "/", ""), subprotocols=offered or None, max_size=MAX_MESSAGE)
+        self.was_answered = False
         self._opening = request_head("GET", head.target, [*_without_handshake(head.headers), *self._handshake(offered)])
 
     def _handshake(self, offered: list[Subprotocol]) -> Iterable[tuple[bytes, bytes]]:
@@ -85,6 +88,10 @@ class _Client(ClientProtocol):
         yield b"Sec-WebSocket-Key", self.key.encode("ascii")
         if offered:
             yield b"Sec-WebSocket-Protocol", ", ".join(offered).encode("latin-1")
+
+    def receive_data(self, data: bytes | bytearray) -> None:
+        self.was_answered = True
+        super().receive_data(data)
 
     def send_request(self, request: Request) -> None:
         self.writes.append(self._opening)
@@ -99,7 +106,7 @@ class _Client(ClientProtocol):
 _UNSENDABLE = frozenset({CloseCode.NO_STATUS_RCVD, CloseCode.ABNORMAL_CLOSURE, CloseCode.TLS_HANDSHAKE})
 
 
-async def _shake_hands(connection: ClientConnection, wait: float) -> UpgradeRefused | None:
+async def _shake_hands(connection: ClientConnection, client: _Client, wait: float) -> UpgradeRefused | None:
     try:
         async with asyncio.timeout(wait):
             await connection.handshake(user_agent_header=None)
@@ -111,8 +118,8 @@ async def _shake_hands(connection: ClientConnection, wait: float) -> UpgradeRefu
         fields = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.headers.raw_items()]
         kept = [field for field in inbound(fields) if field[0] != b"content-length"]
         return UpgradeRefused(response.status_code, [*kept, (b"content-length", b"%d" % len(body))], body)
-    except InvalidMessage as error:
-        if isinstance(error.__cause__, EOFError):
+    except InvalidMessage:
+        if not client.was_answered:
             raise Refused(UPSTREAM_CLOSED, "The connection was closed before the response was complete.") from None
         raise Refused(UPSTREAM_INVALID_RESPONSE, "The response is not well-formed HTTP/1.1.") from None
     except InvalidHandshake:
@@ -130,24 +137,50 @@ def _accept(connection: ClientConnection, answer_headers: Mapping[str, str]) -> 
     return {"type": "websocket.accept", "subprotocol": connection.subprotocol, "headers": [*kept, *ours]}
 
 
-async def _to_upstream(receive: Receive, connection: ClientConnection) -> None:
-    with suppress(ConnectionClosed):
-        while True:
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
-                await connection.close(message.get("code") or CloseCode.NO_STATUS_RCVD, message.get("reason") or "")
-                return
-            data = message.get("bytes")
-            await connection.send(message["text"] if data is None else data)
+async def _relay(receive: Receive, send: Send, connection: ClientConnection, stall: float) -> None:
+    """Hand messages on both ways until either side has gone, and tell the other one."""
+    up = asyncio.ensure_future(_to_upstream(receive, connection, stall))
+    down = asyncio.ensure_future(_to_client(connection, send, stall))
+    try:
+        await asyncio.wait([up, down], return_when=asyncio.FIRST_COMPLETED)
+        if down.done() and not up.done():
+            # Where the client has gone, it may still be told with what code.
+            await asyncio.wait([up], timeout=_CODE_WAIT)
+    finally:
+        for direction in (up, down):
+            direction.cancel()
+        await asyncio.wait([up, down])
+    for direction in (down, up):
+        if not direction.cancelled():
+            direction.result()
+    code, reason = (CloseCode.NO_STATUS_RCVD, "") if up.cancelled() else up.result()
+    await connection.close(code, reason)
 
 
-async def _to_client(connection: ClientConnection, send: Send) -> None:
-    with suppress(OSError):  # the client has gone; it is `receive` that tells with what code
+async def _to_upstream(receive: Receive, connection: ClientConnection, stall: float) -> tuple[int, str]:
+    """Returns how the client has closed."""
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return message.get("code") or CloseCode.NO_STATUS_RCVD, message.get("reason") or ""
+        data = message.get("bytes")
+        try:
+            async with asyncio.timeout(stall):
+                await connection.send(message["text"] if data is None else data)
+        except ConnectionClosed:
+            continue  # the client is being told
+        except TimeoutError:
+            return CloseCode.GOING_AWAY, ""
+
+
+async def _to_client(connection: ClientConnection, send: Send, stall: float) -> None:
+    # OSError: the client has gone or takes nothing. RuntimeError: so a server says that it has closed of its own accord.
+    with suppress(OSError, RuntimeError):
         try:
             while True:
                 data = await connection.recv()
-                kind = "text" if isinstance(data, str) else "bytes"
-                await send({"type": "websocket.send", kind: data})
+                async with asyncio.timeout(stall):
+                    await send({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
         except ConnectionClosed:
             code, reason = _closing(connection)
             await send({"type": "websocket.close", "code": code, "reason": reason})
@@ -155,26 +188,13 @@ async def _to_client(connection: ClientConnection, send: Send) -> None:
 
 def _closing(connection: ClientConnection) -> tuple[int, str]:
     """How the client is told that the upstream has gone. An end without the closing handshake is no good end."""
-    code = connection.close_code
-    if code is None or code == CloseCode.ABNORMAL_CLOSURE:
+    protocol = connection.protocol
+    close = protocol.close_rcvd if protocol.close_rcvd_then_sent else protocol.close_sent
+    if close is None:
         return CloseCode.BAD_GATEWAY, ""
-    if code == CloseCode.NO_STATUS_RCVD:
+    if close.code in _UNSENDABLE:
         return CloseCode.NORMAL_CLOSURE, ""
-    return code, connection.close_reason or ""
-
-
-async def _first_to_end(*directions: Coroutine[object, object, None]) -> None:
-    """Run both directions until either has ended; what it raised is raised."""
-    tasks = [asyncio.ensure_future(direction) for direction in directions]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.result()
+    return close.code, close.reason
 
 
 def _without_handshake(fields: Fields) -> list[tuple[bytes, bytes]]:
