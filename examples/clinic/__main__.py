@@ -43,7 +43,7 @@ def main() -> None:
     with _database() as database:
         app = create_app(database, secret, Gateway(_fetcher(jwks_url)), companies)
         listener = socket.create_server(("127.0.0.1", int(os.environ.get("CLINIC_PORT", "0"))))
-        server = _Server(uvicorn.Config(app, log_level="warning", access_log=False))
+        server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
         asyncio.run(server.serve(sockets=[listener]))
 
 

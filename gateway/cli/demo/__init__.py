@@ -22,6 +22,9 @@ def demo(
     """
     if workers > 1:
         raise typer.BadParameter("several workers come with a later version; leave it out for now", param_hint="--workers")
+    if ready_file is not None:
+        # Before all else: whoever waits for it must not take that of an earlier run.
+        ready_file.unlink(missing_ok=True)
     from .run import run
 
     run(_STATE, ready_file)

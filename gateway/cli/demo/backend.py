@@ -36,10 +36,12 @@ class Clinic:
 def started(folder: Path, variables: Mapping[str, str]) -> Iterator[Clinic]:
     """Answering, with its database and its log in `folder`. Raises Unusable where it does not start."""
     log = folder / "clinic.log"
+    # PostgreSQL does not run as root, and whom it runs as then can't come into `folder`: the clinic finds a place for the time.
+    home = {} if os.geteuid() == 0 else {"CLINIC_DATA_DIR": str(folder / "clinic")}
     with log.open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "clinic"],
-            env={**os.environ, "PYTHONPATH": str(shipped("examples")), "CLINIC_DATA_DIR": str(folder / "clinic"), **variables},
+            env={**os.environ, "PYTHONPATH": str(shipped("examples")), **home, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

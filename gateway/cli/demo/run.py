@@ -37,9 +37,6 @@ def run(folder: Path, ready_file: Path | None) -> None:
     """Raises typer.Exit(1), with the reason told, where it does not start."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    if ready_file is not None:
-        # The keys in it may not hold any more.
-        ready_file.unlink(missing_ok=True)
     progress = Console(stderr=True, highlight=False)
     try:
         with opened(folder) as state, _logging_to(state.folder / "gateway.log") as out:
