@@ -7,9 +7,13 @@ import pytest
 from gateway import errors
 from gateway.decision import Admission
 from gateway.errors import Refused
+from gateway.pipeline.claim import Claim, Evidence
 from gateway.pipeline.demand import Nonce
 from gateway.pipeline.lookup import OwnerOfKey, TenantById, TenantByRef, TenantBySlug
+from gateway.pipeline.policy import Phase
+from gateway.pipeline.principal import Principal
 from gateway.pipeline.question import Admit, FetchKeys, ReadBody, Resolve
+from gateway.pipeline.request import InboundRequest
 from gateway.tenancy.keytext import digest_of
 from gateway.tenancy.tenant import Status
 from tests import samples
@@ -77,6 +81,26 @@ class TestCredentials:
         machine = walk((jwt_bearer(fetches=9), MATCH))
         assert refused(machine, bearer()) is errors.KEYS_UNAVAILABLE
         assert len(machine.asked) == 1
+
+
+class Overreaching:
+    """A stranger's authenticator whose claim wants to act for a tenant, though its principal is no platform's."""
+
+    phase, missing, challenge = Phase.AUTHENTICATE, errors.KEY_MISSING, "Overreaching"
+    lookup, needs_body = TenantBySlug("globex"), False
+
+    def presents(self, request: InboundRequest) -> bool:
+        return True
+
+    def authenticate(self, request: InboundRequest) -> Claim:
+        return self
+
+    def prove(self, evidence: Evidence) -> Principal:
+        return Principal("api_key", "mallory", org="main", acts_for=TenantBySlug("acme"))
+
+
+def test_only_a_platforms_credential_acts_for_a_tenant_whatever_its_claim_says():
+    assert refused(walk((Overreaching(),)), samples.request()) is errors.TENANT_KEY_FORBIDDEN
 
 
 SIGNED = (SIGNATURE, MATCH, STATUS)

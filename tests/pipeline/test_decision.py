@@ -164,6 +164,13 @@ class TestARememberedRecord:
         refused(machine, bearer())
         assert len(machine.asked_for(Resolve)) == 1
 
+    def test_that_refuses_for_another_reason_than_the_new_one_is_looked_up_once_too(self):
+        machine = walk(truth={TenantBySlug("acme"): SUSPENDED})
+        machine.remember()
+        machine.truth[TenantBySlug("acme")] = replace(ACME, status=Status.ARCHIVED, version=3)
+        assert refused(machine, bearer()) is errors.TENANT_ARCHIVED
+        assert len(machine.asked_for(Resolve)) == 1
+
     def test_of_a_tenant_that_is_gone_is_not_believed(self):
         machine = walk()
         machine.remember()
