@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 # Of a server that is no longer, or not yet, the right one: another connection may lead to another server.
 _ELSEWHERE = frozenset({"READONLY", "LOADING", "MASTERDOWN"})
 
-# A loop that was busy past the deadline may look at its timers (uvloop does) before the replies that have come meanwhile.
-_LAST_LOOK = 0.001
+# A loop that was busy past the deadline may look at its timers (uvloop does) before it has read, or even written, what waits.
+_LAST_LOOK = 0.005
 
 
 class Client:
