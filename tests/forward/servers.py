@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from gateway.clock import SystemClock
+from gateway.errors import Problem, Refused
 from gateway.forward.pool import OutboundHead, Upstreams
 from gateway.settings.schema import Timeouts, Upstream
 
@@ -41,6 +53,9 @@ class Peer:
             return b""
 
     def reset(self) -> None:
+        """End the connection by a TCP reset."""
+        connection: socket.socket = self.writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
 
@@ -56,8 +71,8 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[Server]:
-    """A server whose every connection is handled by `handler`, and closed when that returns."""
+async def serving(handler: Handler, tls: Path | None = None) -> AsyncIterator[Server]:
+    """A server whose every connection is handled by `handler`, and closed when that returns. `tls`: key and certificate."""
     served = Server(0)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -74,7 +89,11 @@ async def serving(handler: Handler) -> AsyncIterator[Server]:
             tasks.discard(task)
             writer.transport.abort()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    context = None
+    if tls is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
     served.port = server.sockets[0].getsockname()[1]
     try:
         yield served
@@ -97,10 +116,12 @@ def answering(*answers: bytes) -> Handler:
 
 
 @asynccontextmanager
-async def upstreams(*urls: str, max_connections: int = 8, **timeouts: float) -> AsyncIterator[Upstreams]:
+async def upstreams(
+    *urls: str, max_connections: int = 8, ca_file: Path | None = None, **timeouts: float
+) -> AsyncIterator[Upstreams]:
     """One upstream named `u`. `timeouts` in seconds; those not named are long."""
     waits = {name: f"{1000 * timeouts.get(name, 20.0):g}ms" for name in ("connect", "first_byte", "idle")}
-    settings = Upstream(targets=urls, max_connections=max_connections, timeouts=Timeouts(**waits))  # type: ignore[arg-type]
+    settings = Upstream(targets=urls, max_connections=max_connections, ca_file=ca_file, timeouts=Timeouts(**waits))  # type: ignore[arg-type]
     made = Upstreams({"u": settings}, SystemClock())
     try:
         yield made
@@ -114,3 +135,28 @@ async def fetch(pool: Upstreams, head: OutboundHead = GET, body: bytes | None = 
         return response.status, b"".join([piece async for piece in response.chunks()])
     finally:
         await response.aclose()
+
+
+async def refusal_of(pool: Upstreams, head: OutboundHead = GET, body: bytes | None = None) -> Problem:
+    with pytest.raises(Refused) as caught:
+        await fetch(pool, head, body)
+    return caught.value.problem
+
+
+async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+def certificate(path: Path, name: str) -> Path:
+    """A file with a key and a certificate that vouches for itself."""
+    key, subject = Ed25519PrivateKey.generate(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, None)
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(secret + signed.public_bytes(Encoding.PEM))
+    return path

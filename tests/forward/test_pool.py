@@ -1,19 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from gateway.errors import UPSTREAM_CLOSED, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE, Problem, Refused
-from gateway.forward.pool import OutboundHead, UpstreamAborted, Upstreams
+from gateway.clock import SystemClock
+from gateway.errors import UPSTREAM_BUSY, UPSTREAM_CLOSED, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE, Refused
+from gateway.forward import target
+from gateway.forward.pool import OutboundHead, Upstreams
+from gateway.settings.schema import Upstream
 
-from .servers import GET, OK, POST, Peer, answering, fetch, serving, upstreams
-
-
-async def refusal_of(pool: Upstreams, head: OutboundHead = GET, body: bytes | None = None) -> Problem:
-    with pytest.raises(Refused) as caught:
-        await fetch(pool, head, body)
-    return caught.value.problem
+from .servers import GET, OK, POST, Peer, answering, certificate, fetch, pieces, refusal_of, serving, upstreams
 
 
 async def test_a_connection_is_used_again() -> None:
@@ -69,31 +68,139 @@ async def test_another_target_is_tried_where_one_cannot_be_reached() -> None:
             assert await fetch(pool, POST, b"x") == (200, b"ok")
 
 
-async def test_an_upstream_that_dies_before_the_head_is_502() -> None:
+async def test_a_waiting_request_gives_up_in_time_and_leaves_the_queue() -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.gone()
+
+    async with serving(handle) as server, upstreams(server.url, max_connections=1, connect=0.05) as pool:
+        first = asyncio.create_task(fetch(pool))
+        await asyncio.sleep(0)
+        assert await refusal_of(pool) is UPSTREAM_TIMEOUT
+        first.cancel()
+        await asyncio.wait([first])
+
+
+async def test_more_requests_than_may_wait_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(target, "MAX_WAITING", 2)
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def handle(peer: Peer) -> None:
+        while True:
+            await peer.head()
+            begun.set()
+            await release.wait()
+            await peer.say(OK)
+
+    async with serving(handle) as server, upstreams(server.url, max_connections=1) as pool:
+        first = asyncio.create_task(fetch(pool))
+        await begun.wait()
+        waiting = [asyncio.create_task(fetch(pool)) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert await refusal_of(pool) is UPSTREAM_BUSY
+        release.set()
+        assert await asyncio.gather(first, *waiting) == [(200, b"ok")] * 3
+
+
+async def test_an_idle_connection_that_the_upstream_closed_is_discarded_and_a_post_succeeds() -> None:
     async def handle(peer: Peer) -> None:
         await peer.head()
-        await peer.say(b"HTTP/1.1 200 OK\r\nContent-")
+        await peer.say(OK)
+
+    async with serving(handle) as server, upstreams(server.url) as pool:
+        for _ in range(3):
+            assert await fetch(pool, POST) == (200, b"ok")
+            await asyncio.sleep(0.05)
+        assert server.connections == 3
+
+
+async def test_an_idle_connection_is_closed_after_its_time() -> None:
+    gone = asyncio.Event()
+
+    async def handle(peer: Peer) -> None:
+        await peer.head()
+        await peer.say(OK)
+        await peer.gone()
+        gone.set()
+
+    settings = Upstream(targets=("http://127.0.0.1:1",), keep_alive="50ms")  # type: ignore[arg-type]
+    async with serving(handle) as server:
+        pool = Upstreams({"u": settings.model_copy(update={"targets": (server.url,)})}, SystemClock())
+        await fetch(pool)
+        async with asyncio.timeout(5):
+            await gone.wait()
+        await pool.close()
+
+
+async def test_what_an_idle_connection_receives_is_never_an_answer() -> None:
+    """The next request must not be given what nobody had asked for."""
+
+    async def handle(peer: Peer) -> None:
+        for _ in range(2):
+            await peer.head()
+            await peer.say(OK)
+            await asyncio.sleep(0.02)
+            await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
+
+    async with serving(handle) as server, upstreams(server.url) as pool:
+        for _ in range(3):
+            assert await fetch(pool) == (200, b"ok")
+            await asyncio.sleep(0.06)
+        assert server.connections == 3
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
+async def test_an_idempotent_request_is_sent_once_more_on_a_stale_connection(method: str) -> None:
+    async with serving(hanging_up_at_the_second_request) as server, upstreams(server.url) as pool:
+        head = OutboundHead(method, b"/x", [(b"Host", b"a")])
+        assert (await fetch(pool, head))[0] == 200
+        assert (await fetch(pool, head))[0] == 200
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize(("head", "body"), [(POST, None), (POST, b"x"), (replace(POST, method="PATCH"), b"x")])
+async def test_what_is_not_idempotent_is_never_sent_twice(head: OutboundHead, body: bytes | None) -> None:
+    async with serving(hanging_up_at_the_second_request) as server, upstreams(server.url) as pool:
+        await fetch(pool)
+        assert await refusal_of(pool, head, body) is UPSTREAM_CLOSED
+        assert server.connections == 1
+
+
+async def test_a_request_whose_body_was_streamed_is_never_sent_twice() -> None:
+    async with serving(hanging_up_at_the_second_request) as server, upstreams(server.url) as pool:
+        await fetch(pool)
+        with pytest.raises(Refused):
+            await pool.send("u", replace(GET, method="PUT"), pieces(b"x"))
+        assert server.connections == 1
+
+
+async def test_a_fresh_connection_is_not_tried_twice() -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.head()
 
     async with serving(handle) as server, upstreams(server.url) as pool:
         assert await refusal_of(pool) is UPSTREAM_CLOSED
         assert server.connections == 1
 
 
-async def test_an_upstream_that_dies_after_the_head_never_looks_like_a_clean_end() -> None:
-    async def handle(peer: Peer) -> None:
-        await peer.head()
-        await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
-
-    async with serving(handle) as server, upstreams(server.url) as pool:
-        response = await pool.send("u", GET, None)
-        with pytest.raises(UpstreamAborted):
-            [piece async for piece in response.chunks()]
-        await response.aclose()
+async def test_the_requests_go_to_the_targets_in_turn_and_to_the_least_busy() -> None:
+    async with serving(answering(OK)) as one, serving(answering(OK)) as two, upstreams(one.url, two.url) as pool:
+        for _ in range(4):
+            await fetch(pool)
+        assert (one.connections, two.connections) == (1, 1)
 
 
-async def test_an_upstream_that_does_not_answer_in_time_is_504() -> None:
-    async def handle(peer: Peer) -> None:
-        await peer.gone()
+async def test_a_certificate_is_verified(tmp_path: Path) -> None:
+    good, other = certificate(tmp_path / "good", "localhost"), certificate(tmp_path / "other", "localhost")
+    async with serving(answering(OK), tls=good) as server:
+        url = f"https://localhost:{server.port}"
+        async with upstreams(url, ca_file=good) as pool:
+            assert await fetch(pool) == (200, b"ok")
+        for faulty, authority in ((url, other), (url, None), (f"https://127.0.0.1:{server.port}", good)):
+            async with upstreams(faulty, ca_file=authority) as pool:
+                assert await refusal_of(pool) is UPSTREAM_UNREACHABLE
 
-    async with serving(handle) as server, upstreams(server.url, first_byte=0.05) as pool:
-        assert await refusal_of(pool) is UPSTREAM_TIMEOUT
+
+async def hanging_up_at_the_second_request(peer: Peer) -> None:
+    await peer.head()
+    await peer.say(OK.replace(b"Content-Length: 2", b"Content-Length: 0").removesuffix(b"ok"))
+    await peer.head()
