@@ -26,10 +26,12 @@ Cannot: tuple[type[Exception], ...] = (Faults, StartFault, EmbeddedStoreError, K
 class Listening:
     """A bound socket and the application behind it. Bound at once, so that an address in use is known before anything starts.
 
+    `drain` is in seconds. `date_header`: the server adds `Date`; not before an application that hands on an upstream's.
+
     Raises OSError where the address cannot be had.
     """
 
-    def __init__(self, app: ASGIApp, host: str, port: int, *, drain: float) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, *, drain: float, date_header: bool) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port), family=family, backlog=2048)
         self.host, self.port = host, self._socket.getsockname()[1]
@@ -44,7 +46,7 @@ class Listening:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                date_header=True,
+                date_header=date_header,
                 proxy_headers=False,
                 timeout_graceful_shutdown=max(1, round(drain)),
             )
@@ -78,8 +80,8 @@ async def serve_until_signalled(settings: Settings, ready: Callable[[str, str], 
     """
     async with open_gateway(settings) as gateway:
         public_at, admin_at = settings.listeners.public, settings.listeners.admin
-        public = Listening(gateway.public, public_at.host, public_at.port, drain=public_at.drain)
-        admin = Listening(gateway.admin, admin_at.host, admin_at.port, drain=1)
+        public = Listening(gateway.public, public_at.host, public_at.port, drain=public_at.drain, date_header=False)
+        admin = Listening(gateway.admin, admin_at.host, admin_at.port, drain=1, date_header=True)
         ready(public.url, admin.url)
         await _run(public, admin, gateway.drain)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from email.utils import formatdate
 from math import ceil
 
 from starlette.types import Message, Scope, Send
@@ -54,7 +55,8 @@ class Answer:
         self.complete = False
 
     async def start(self, status: int, fields: Sequence[tuple[bytes, bytes]], extra: Mapping[str, str]) -> None:
-        """`fields` as they come from an upstream; `extra` are ours and replace those of the same name. `Vary` adds up."""
+        """`fields` as they come from an upstream; `extra` are ours and replace those of the same name. `Vary` adds up, and an
+        upstream's `Date` stays (RFC 9110, 6.6.1)."""
         ours = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in extra.items()}
         if b"vary" in ours:
             ours[b"vary"] = b", ".join([value for name, value in fields if name.lower() == b"vary"] + [ours[b"vary"]])
@@ -62,6 +64,8 @@ class Answer:
         if not self._websocket and (self.request_body is None or not self.request_body.complete):
             ours[b"connection"] = b"close"
         headers = [(name, value) for name, value in fields if name.lower() not in ours] + list(ours.items())
+        if all(name.lower() != b"date" for name, _ in fields):
+            headers.append((b"date", formatdate(usegmt=True).encode("ascii")))
         self.started, self.status = True, status
         await self._emit({"type": "http.response.start", "status": status, "headers": headers})
 

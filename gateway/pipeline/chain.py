@@ -74,4 +74,4 @@ class Chain:
 
     def challenges(self) -> tuple[tuple[str, str], ...]:
         """What a 401 of this route has to say (RFC 9110, 15.5.2)."""
-        return tuple(("WWW-Authenticate", a.challenge) for a in self.authenticators)
+        return tuple(dict.fromkeys(("WWW-Authenticate", a.challenge) for a in self.authenticators))
