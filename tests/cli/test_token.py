@@ -21,7 +21,11 @@ identity:
     %s
 plans: {free: {}}
 orgs: {main: {default_plan: free}}
-routes: [{name: all, path: /*, upstream: app, policies: [jwt_bearer: {issuers: [app]}, tenant_match, tenant_status, tenant_headers]}]
+routes:
+  - name: all
+    path: /*
+    upstream: app
+    policies: [jwt_bearer: {issuers: [app]}, tenant_match, tenant_status, tenant_headers]
 upstreams: {app: {targets: ["http://127.0.0.1:1"]}}
 """
 OTHER = 'other: {algorithms: [EdDSA], jwks_url: "https://other.example/keys", issuer: other}'
