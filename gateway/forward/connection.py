@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING, Protocol, cast
 
+from gateway.clock import Clock
 from gateway.errors import UPSTREAM_CLOSED, UPSTREAM_INVALID_RESPONSE, UPSTREAM_TIMEOUT, Refused
 from gateway.settings.schema import Timeouts
 
@@ -36,9 +37,10 @@ class UpstreamConnection(asyncio.Protocol):
     sets itself again.
     """
 
-    def __init__(self, home: Home, timeouts: Timeouts) -> None:
+    def __init__(self, home: Home, timeouts: Timeouts, clock: Clock) -> None:
         self._loop = asyncio.get_running_loop()
         self._home = home
+        self._clock = clock
         self._timeouts = timeouts
         self._exchange: Exchange | None = None
         self._reader = ResponseReader("")
@@ -170,7 +172,7 @@ class UpstreamConnection(asyncio.Protocol):
         reader, sink = self._reader, exchange.sink
         if not self._headed:
             self._headed = True
-            exchange.timings.first_byte = 0.0 if self._uploading else self._loop.time() - self._sent_at
+            exchange.timings.first_byte = 0.0 if self._uploading else self._clock.monotonic() - self._sent_at
             sink.head(reader.status, reader.headers)
         for piece in pieces:
             if self._exchange is not exchange:
@@ -220,7 +222,7 @@ class UpstreamConnection(asyncio.Protocol):
     # Deadlines
 
     def _request_sent(self) -> None:
-        self._sent_at = self._loop.time()
+        self._sent_at = self._clock.monotonic()
         self._watch()
 
     def _watch(self) -> None:

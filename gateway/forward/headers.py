@@ -120,7 +120,7 @@ def inbound(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]
 
 
 def _own(request: InboundRequest, identity: str) -> Iterable[tuple[bytes, bytes]]:
-    chain = request.forwarded_for or request.client_ip
+    chain = request.forwarded_for or request.client_ip or "unknown"
     yield b"X-Request-Id", request.request_id.encode("ascii")
     if request.traceparent is not None:
         yield b"traceparent", request.traceparent.encode("ascii")
@@ -140,7 +140,7 @@ def _forwarded(hops: Sequence[str], host: str, scheme: str) -> str:
 
 def _node(address: str) -> str:
     """RFC 7239, 6: an IPv6 address stands in brackets, and so in quotes. A peer without an address is `unknown`."""
-    return _value(f"[{address}]" if ":" in address else address or "unknown")
+    return _value(f"[{address}]" if ":" in address else address)
 
 
 def _value(text: str) -> str:

@@ -175,7 +175,7 @@ class Target:
 
     async def _connect(self) -> None:
         started = self._clock.monotonic()
-        connection = await self._open(partial(UpstreamConnection, self, self.timeouts))
+        connection = await self._open(partial(UpstreamConnection, self, self.timeouts, self._clock))
         self._connections.add(connection)
         if self._waiting:
             next(iter(self._waiting)).timings.connect = self._clock.monotonic() - started
