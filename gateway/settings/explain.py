@@ -69,10 +69,12 @@ def _explain(document: Document, detail: ErrorDetails, path: KeyPath) -> None:
         hint = scrubbed(document, path, detail["msg"].partition(", ")[2], detail["input"])
         document.refuse(path, document.show(path, detail["input"]), "a value that is accepted here", as_sentence(hint))
     else:
-        document.refuse(path, document.show(path, detail["input"]), _expected(detail), _hint(detail))
+        expected = _expected(detail) or scrubbed(document, path, detail["msg"], detail["input"])
+        document.refuse(path, document.show(path, detail["input"]), expected, _hint(detail))
 
 
 def _expected(detail: ErrorDetails) -> str:
+    """In words of our own; empty where only pydantic, or the writer of the policy, has words for it."""
     context = detail.get("ctx", {})
     match detail["type"]:
         case "string_pattern_mismatch":
@@ -92,7 +94,7 @@ def _expected(detail: ErrorDetails) -> str:
         case "string_too_short":
             return f"text of at least {context['min_length']} characters" if context["min_length"] > 1 else "text"
         case kind:
-            return _EXPECTED.get(kind) or detail["msg"][0].lower() + detail["msg"][1:]
+            return _EXPECTED.get(kind, "")
 
 
 def _hint(detail: ErrorDetails) -> str:

@@ -76,6 +76,8 @@ def test_in_the_file(spoilt: str, refused: Refused) -> None:
         ("", f"acme.secretive.Secretive: {{token: {CANARY}}}"),
         ("", f"acme.secretive.Secretive: {{token: {DIGITS}}}"),
         ("", f"acme.secretive.Secretive: {{token: [{CANARY}]}}"),
+        ("", f"acme.secretive.Secretive: {{pin: {CANARY}}}"),
+        ("", f"acme.secretive.Secretive: {{pin: {DIGITS}}}"),
     ],
 )
 def test_out_of_the_environment(key: str, policy: str, refused: Refused) -> None:
