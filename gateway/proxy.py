@@ -9,6 +9,7 @@ observe   one log line, the metrics                        Observer.observe
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,8 +23,8 @@ from gateway.edge.answer import Answer
 from gateway.edge.body import Body, ClientGone, cancelled_when_gone
 from gateway.edge.hygiene import check_framing
 from gateway.edge.observe import Observer, Sighting
-from gateway.edge.request import EXTENSION, RequestReader
-from gateway.errors import INTERNAL_ERROR, Refused
+from gateway.edge.request import RequestReader, told
+from gateway.errors import INTERNAL_ERROR, SHUTTING_DOWN, Refused
 from gateway.forward.headers import inbound, outbound
 from gateway.forward.identity import IdentitySigner
 from gateway.forward.pool import OutboundHead, UpstreamAborted, Upstreams
@@ -74,6 +75,10 @@ class Proxy:
         except UpstreamAborted:
             sighting.aborted = True
             _abort(scope)
+        except asyncio.CancelledError:
+            # The server has waited for its requests in flight as long as it may. They end here, with an answer of ours.
+            sighting.refused = Refused(SHUTTING_DOWN)
+            await _refuse(scope, answer, sighting.refused, sighting.trail)
         except Exception:
             _log.exception("request failed", extra={"request_id": answer.request_id})
             sighting.refused = Refused(INTERNAL_ERROR)
@@ -186,7 +191,7 @@ async def _refuse(scope: Scope, answer: Answer, refused: Refused, trail: Trail) 
 
 def _abort(scope: Scope) -> None:
     """Drop the client's connection. A server that can't be told so closes it when the application fails."""
-    extension = scope.get("extensions", {}).get(EXTENSION)
-    if extension is None:
+    known = told(scope)
+    if known is None:
         raise ConnectionAbortedError("the answer broke off")
-    extension["abort"]()
+    known.abort()

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.edge.origin import new_request_id
+from gateway.edge.request import told
 from gateway.errors import BAD_REQUEST, INTERNAL_ERROR, METHOD_NOT_ALLOWED, ROUTE_NOT_FOUND, Refused
 
 _log = logging.getLogger("tenantgate.operator")
@@ -72,7 +73,10 @@ class Enveloped:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
+        known = told(scope)
         try:
+            if known is not None and known.fault is not None:
+                raise known.fault
             await self._app(scope, receive, stamp)
         except Refused as refused:
             await failure(refused, request_id)(scope, receive, stamp)

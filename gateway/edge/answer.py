@@ -9,9 +9,23 @@ from math import ceil
 
 from starlette.types import Message, Scope, Send
 
-from gateway.errors import Refused
+from gateway.errors import (
+    BAD_PATH,
+    BAD_REQUEST,
+    DUPLICATE_HEADER,
+    HEADERS_TOO_LARGE,
+    LOOKALIKE_HEADER,
+    REQUEST_TIMEOUT,
+    TARGET_TOO_LONG,
+    Refused,
+)
 
 from .body import Body, ClientGone
+
+# Whoever sends these may understand the rest of the connection differently too.
+_LAST_WORDS = frozenset(
+    {BAD_PATH, BAD_REQUEST, DUPLICATE_HEADER, HEADERS_TOO_LARGE, LOOKALIKE_HEADER, REQUEST_TIMEOUT, TARGET_TOO_LONG}
+)
 
 
 def problem_document(refused: Refused, request_id: str) -> bytes:
@@ -41,6 +55,7 @@ class Answer:
     """One answer to one request. Knows what it has sent, for the log and for what may still be said.
 
     An answer that starts before `request_body` has been read closes the connection: what follows on it is not a request.
+    The refusal of a request that is not well formed closes it too.
     """
 
     def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
@@ -79,6 +94,8 @@ class Answer:
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in refusal_headers(refused)]
         if not self._head_only:
             fields.append((b"Content-Length", str(len(document)).encode()))
+        if refused.problem in _LAST_WORDS and not self._websocket:
+            extra = {**extra, "Connection": "close"}
         await self.start(refused.problem.status, fields, extra)
         await self.body(document, more=False)
 

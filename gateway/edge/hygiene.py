@@ -32,6 +32,8 @@ SECURITY_HEADERS = frozenset(
 
 # A list in one of these would be read as its first member by some and as its last by others.
 _SINGLE_VALUED = frozenset({b"x-tenant", b"x-tenant-id", b"x-tenant-ref", b"x-api-key", b"x-widget-key"})
+# Whoever took a look-alike of these for the real one would see another end of the request.
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NOT_ASCII = re.compile(rb"[^\x20-\x7e]")
@@ -44,7 +46,8 @@ class HeaderRules:
     def __init__(self, references: frozenset[bytes] = frozenset()) -> None:
         self._security = SECURITY_HEADERS | references
         self._single_valued = _SINGLE_VALUED | references
-        self._skeletons = frozenset(_skeleton(name) for name in self._security)
+        self._plain = self._security | _FRAMING
+        self._skeletons = frozenset(_skeleton(name) for name in self._plain)
 
     def check(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
         """`fields` as parsed, names in lower case. Raises Refused."""
@@ -58,8 +61,8 @@ class HeaderRules:
                 raise Refused(BAD_REQUEST, "A header holds a control character, or its name is not a token.")
             if name in self._security:
                 self._check_security(name, value, seen)
-            elif _skeleton(name) in self._skeletons:
-                raise Refused(LOOKALIKE_HEADER, f"{name.decode()} looks like a security header.")
+            elif name not in self._plain and _skeleton(name) in self._skeletons:
+                raise Refused(LOOKALIKE_HEADER, f"{name.decode()} looks like another header that is read here.")
 
     def _check_security(self, name: bytes, value: bytes, seen: set[bytes]) -> None:
         if name in seen or (name in self._single_valued and b"," in value):
@@ -89,7 +92,7 @@ def check_framing(fields: Iterable[tuple[bytes, bytes]]) -> int | None:
 def host_of(fields: Iterable[tuple[bytes, bytes]]) -> str:
     """The one Host, in lower case. Raises Refused."""
     hosts = [value for name, value in fields if name == b"host"]
-    if len(hosts) != 1 or _HOST.fullmatch(hosts[0]) is None:
+    if len(hosts) != 1 or _HOST.fullmatch(hosts[0]) is None or b".." in hosts[0]:
         raise Refused(BAD_REQUEST, "A request has exactly one Host, a name or an address with an optional port.")
     return hosts[0].decode("ascii").lower()
 

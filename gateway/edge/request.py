@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from starlette.types import Scope
 
@@ -15,7 +16,25 @@ from .hygiene import HeaderRules, host_of, origin_form
 from .origin import Network, origin_of, request_id_of, traceparent_of
 
 EXTENSION = "tenantgate"
-"""ASGI extension of our own protocol: `target`, the raw request target, and `abort`, which drops the connection."""
+"""ASGI extension of our own protocol: a `Told` for each request."""
+
+
+@dataclass(slots=True)
+class Told:
+    """`target` is the raw request target, `abort` drops the connection. `fault`: the message is broken, or has turned out so
+    while its body was read."""
+
+    target: bytes
+    abort: Callable[[], None]
+    fault: Refused | None = None
+
+
+def told(scope: Scope) -> Told | None:
+    """What our own protocol tells of a request; None under another server. The state of a connection carries it to the protocol
+    that takes over after an upgrade."""
+    found: Told | None = scope.get("extensions", {}).get(EXTENSION) or scope.get("state", {}).get(EXTENSION)
+    return found
+
 
 # TRACE would have an upstream echo our identity token to the client; CONNECT names no resource.
 _REFUSED_METHODS = frozenset({"TRACE", "CONNECT"})
@@ -38,6 +57,9 @@ class RequestReader:
 
     def read(self, scope: Scope, request_id: str) -> InboundRequest:
         """Raises Refused for every fault of hygiene."""
+        known = told(scope)
+        if known is not None and known.fault is not None:
+            raise known.fault
         fields: tuple[tuple[bytes, bytes], ...] = tuple(scope["headers"])
         self._rules.check(fields)
         host = host_of(fields)
@@ -66,10 +88,9 @@ class RequestReader:
 
 def _target(scope: Scope) -> bytes:
     """The raw target where our protocol carries it. Another server has parsed it already; what it left is put together."""
-    extension = scope.get("extensions", {}).get(EXTENSION)
-    if extension is not None:
-        target: bytes = extension["target"]
-        return target
+    known = told(scope)
+    if known is not None:
+        return known.target
     path, query = bytes(scope["raw_path"]), bytes(scope["query_string"])
     return path + b"?" + query if query else path
 

@@ -37,6 +37,11 @@ def test_a_look_alike_of_a_security_header_is_refused(name: bytes) -> None:
     assert code_of([(name, b"acme")]) == "LOOKALIKE_HEADER"
 
 
+@pytest.mark.parametrize("name", [b"content_length", b"transfer_encoding", b"transfer.encoding"])
+def test_a_look_alike_of_the_framing_is_refused(name: bytes) -> None:
+    assert code_of([(name, b"5")]) == "LOOKALIKE_HEADER"
+
+
 @pytest.mark.parametrize("value", [b"a\x00", b"a\rb", b"\x01", b"a\nX-Tenant: b"])
 def test_control_characters_are_refused_in_any_header(value: bytes) -> None:
     assert code_of([(b"x-anything", value)]) == "BAD_REQUEST"

@@ -1,0 +1,30 @@
+"""The client's side of a WebSocket handshake (RFC 6455, 4.2.1), checked before the connection changes hands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from gateway.errors import BAD_REQUEST, HEADERS_TOO_LARGE, Refused
+
+_KEY = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
+# The longest line that the library which reads the handshake takes.
+_MAX_LINE = 8190
+
+
+def check_handshake(method: bytes, version: str, fields: Iterable[tuple[bytes, bytes]]) -> None:
+    """`fields` with names in lower case. Raises Refused where this is no handshake that can be accepted."""
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        values.setdefault(name, []).append(value)
+        if len(name) + len(value) + 2 > _MAX_LINE:
+            raise Refused(HEADERS_TOO_LARGE, f"A header of a WebSocket handshake has at most {_MAX_LINE} bytes.")
+    if method != b"GET" or version != "1.1":
+        raise Refused(BAD_REQUEST, "A WebSocket handshake is a GET of HTTP/1.1.")
+    if b"transfer-encoding" in values or values.get(b"content-length", [b"0"]) != [b"0"]:
+        raise Refused(BAD_REQUEST, "A WebSocket handshake has no body.")
+    if values.get(b"sec-websocket-version") != [b"13"]:
+        raise Refused(BAD_REQUEST, "Only version 13 of WebSocket is spoken here.", headers=(("Sec-WebSocket-Version", "13"),))
+    keys = values.get(b"sec-websocket-key", [])
+    if len(keys) != 1 or _KEY.fullmatch(keys[0]) is None:
+        raise Refused(BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64.")
