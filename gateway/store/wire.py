@@ -1,7 +1,8 @@
 """One connection to the store that all calls share: what is sent in one turn of the event loop goes out as one write.
 
 Replies come in the order of the commands (RESP2). A caller that goes away keeps its place in that order, and its reply is
-dropped when it comes: none ever reaches another caller.
+dropped when it comes: none ever reaches another caller. redis-py gives each call a connection of its own instead, and closes
+that of every call that is cancelled.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ class Wire(asyncio.Protocol):
         return self._transport is not None and not self._retired
 
     def send(self, parts: tuple[Part, ...]) -> asyncio.Future[Reply]:
-        """Send one command. The future raises StoreError."""
+        """Send one command. The future raises StoreError. Raises TypeError, UnicodeError for what is no command."""
+        # First of all: a place in the queue without a command would hand every later reply to the caller after its own.
+        # Its stub says a tuple of one part, and means of any number.
+        packed = hiredis.pack_command(parts)  # type: ignore[arg-type]
         reply = self._loop.create_future()
         if len(self._waiting) >= _WAITING_MAX:
             reply.set_exception(StoreError("too many calls wait for the store"))
@@ -57,8 +61,7 @@ class Wire(asyncio.Protocol):
         self._waiting.append(reply)
         if not self._unsent:
             self._loop.call_soon(self._write)
-        # Its stub says a tuple of one part, and means of any number.
-        self._unsent.append(hiredis.pack_command(parts))  # type: ignore[arg-type]
+        self._unsent.append(packed)
         return reply
 
     def retire(self, patience: float) -> None:

@@ -175,6 +175,18 @@ async def test_two_hundred_cancelled_calls_cross_no_replies(store_url: str, key_
     await client.close()
 
 
+@pytest.mark.parametrize("part", ["\ud800", None])
+async def test_what_is_no_command_fails_for_its_caller_alone(store_url: str, key_prefix: str, part: Any) -> None:
+    client = Client(store_url, deadline=5.0)
+    for number in range(3):
+        await client.command("SET", f"{key_prefix}:{number}", number)
+    calls = [client.command("GET", part), *(client.command("GET", f"{key_prefix}:{number}") for number in range(3))]
+    fault, *replies = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(fault, UnicodeError | TypeError)
+    assert replies == [b"0", b"1", b"2"]
+    await client.close()
+
+
 async def test_a_store_that_dies_and_comes_back_is_used_again(tmp_path: Path) -> None:
     client = Client(f"unix://{tmp_path}/s", deadline=1.0)
     server = await start(tmp_path)
