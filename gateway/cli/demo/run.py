@@ -24,13 +24,13 @@ from gateway.settings.load import load
 from gateway.settings.schema import Settings
 from gateway.telemetry.logs import configure
 
-from .backend import Clinic, started
+from .backend import Clinic, email_of_manager, started
+from .ports import Ports
 from .state import State, Unusable, opened, shipped, write_private
-from .tenants import Provided, Provision, provide
+from .tenants import Provision, provide
 from .tour import tour
 
 _TOKEN_SECONDS = 86400
-_USERS = ("ana", "bruno")
 
 
 def run(folder: Path, ready_file: Path | None) -> None:
@@ -49,14 +49,15 @@ def run(folder: Path, ready_file: Path | None) -> None:
 
 
 def _run(state: State, ready_file: Path | None, progress: Console, out: Console) -> None:
-    config, environ = shipped("gateway.yaml"), {**os.environ, **state.environment()}
+    config, ports = shipped("gateway.yaml"), Ports()
+    environ = {**os.environ, **_gateway_variables(state, ports)}
     with progress.status("Providing tenants …"):
         settings = load(config, environ)
         provision = uvloop.run(provide(settings, state))
     _done(progress, f"{len(provision.tenants)} tenants are there, with their credentials")
     with contextlib.ExitStack() as stack:
         with progress.status("Starting the clinic and its PostgreSQL …"):
-            clinic = stack.enter_context(started(state.folder, _clinic_variables(state, settings, provision)))
+            clinic = stack.enter_context(started(state, settings, provision))
         _done(progress, f"the clinic answers at {clinic.url}")
 
         def ready(public_url: str, admin_url: str) -> None:
@@ -66,6 +67,7 @@ def _run(state: State, ready_file: Path | None, progress: Console, out: Console)
                 write_private(ready_file, json.dumps(_ready(settings, provision, public_url, admin_url), indent=2))
             progress.print(f"Logs are in {state.folder}. Ctrl-C ends the demo.", markup=False, soft_wrap=True)
 
+        ports.release()
         uvloop.run(_serve(load(config, {**environ, "CLINIC_URL": clinic.url}), ready, clinic))
         progress.print("Stopping …")
 
@@ -89,30 +91,14 @@ async def _serve(settings: Settings, ready: Callable[[str, str], None], clinic: 
             raise Unusable(f"the clinic has ended; see {clinic.log}")
 
 
-def _clinic_variables(state: State, settings: Settings, provision: Provision) -> Mapping[str, str]:
-    companies = [
-        {
-            "slug": one.tenant.slug,
-            "schema_name": one.tenant.schema,
-            "name": one.tenant.name,
-            "users": [
-                {"name": f"{name.title()} of {one.tenant.name}", "email": _email(name, one), "role": role, "password": password}
-                for name, role in zip(_USERS, ("manager", "staff"), strict=True)
-            ],
-        }
-        for password in [state.secrets["DEMO_PASSWORD"]]
-        for one in provision.tenants
-    ]
-    public = settings.listeners.public
+def _gateway_variables(state: State, ports: Ports) -> Mapping[str, str]:
+    """The variables of the demo's gateway.yaml, and the keys that the demo sets over it."""
     return {
-        "CLINIC_JWT_SECRET": state.secrets["CLINIC_JWT_SECRET"],
-        "CLINIC_SEED": json.dumps(companies),
-        "GATEWAY_JWKS_URL": f"http://{public.host}:{public.port}/.well-known/jwks.json",
+        **state.secrets,
+        "TENANTGATE__STORE__DATA_DIR": str(state.folder / "store"),
+        "TENANTGATE__LISTENERS__PUBLIC__PORT": str(ports.public),
+        "TENANTGATE__LISTENERS__ADMIN__PORT": str(ports.admin),
     }
-
-
-def _email(name: str, of: Provided) -> str:
-    return f"{name}@{of.tenant.slug}.example"
 
 
 def _show(state: State, provision: Provision, url: str, out: Console) -> None:
@@ -121,7 +107,7 @@ def _show(state: State, provision: Provision, url: str, out: Console) -> None:
     write_private(secret_file, first.secret)
     out.print("\nPaste into another terminal:")
     for number, stop in enumerate(
-        tour(url, _email(_USERS[0], first), state.secrets["DEMO_PASSWORD"], provision, secret_file), 1
+        tour(url, email_of_manager(first), state.secrets["DEMO_PASSWORD"], provision, secret_file), 1
     ):
         out.print(f"\n# {number}. {stop.shows}\n{stop.line}", markup=False, soft_wrap=True)
     out.print()

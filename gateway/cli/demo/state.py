@@ -6,7 +6,6 @@ import base64
 import fcntl
 import json
 import secrets
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,16 +22,6 @@ class Unusable(Exception):
 class State:
     folder: Path
     secrets: Mapping[str, str]
-
-    def environment(self) -> dict[str, str]:
-        """The variables of the demo's gateway.yaml, and the keys that the demo sets over it."""
-        public, admin = _free_port(8080), _free_port(9090)
-        return {
-            **self.secrets,
-            "TENANTGATE__STORE__DATA_DIR": str(self.folder / "store"),
-            "TENANTGATE__LISTENERS__PUBLIC__PORT": str(public),
-            "TENANTGATE__LISTENERS__ADMIN__PORT": str(admin),
-        }
 
     def read_keys(self) -> dict[str, str]:
         """Texts of API keys by owner, which the store does not have."""
@@ -82,15 +71,3 @@ def _new_secrets() -> dict[str, str]:
         "CLINIC_JWT_SECRET": secrets.token_urlsafe(48),
         "DEMO_PASSWORD": secrets.token_urlsafe(12),
     }
-
-
-def _free_port(wanted: int) -> int:
-    """`wanted` if nobody has it. Chosen before the gateway binds it, since the clinic has to be told where its keys will be."""
-    for port in (wanted, 0):
-        try:
-            with socket.create_server(("127.0.0.1", port)) as probe:
-                chosen: int = probe.getsockname()[1]
-                return chosen
-        except OSError:
-            continue
-    raise Unusable("no free port on 127.0.0.1")
