@@ -73,7 +73,7 @@ def test_what_else_stands_in_authorization_is_not_a_key(value: str) -> None:
     assert not POLICY.presents(request(headers={"Authorization": value}))
 
 
-@pytest.mark.parametrize("other", [KEY, new_api_key("tg", "test"), "tg_"])
+@pytest.mark.parametrize("other", [KEY, new_api_key("tg", "test"), "tg_"], ids=["same", "other", "malformed"])
 def test_two_keys_are_ambiguous_even_if_they_are_equal(other: str) -> None:
     refused = refusal(request(headers={"X-Api-Key": KEY, "Authorization": f"Bearer {other}"}))
     assert refused.problem is AMBIGUOUS_CREDENTIALS

@@ -29,6 +29,7 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n-----END PRIVATE KEY
         "v1=" + "0a" * 32,
         PEM,
     ],
+    ids=["jwt", "jwt-unsigned", "key", "key-of-another-prefix", "signing-secret", "widget-key", "signature", "pem"],
 )
 @pytest.mark.parametrize("around", ["{}", "key {} was sent", '"{}"', "/path/{}/x", "a={}&b=1", "[{}]", "{},"])
 def test_what_looks_like_a_secret_is_masked_wherever_it_stands(secret, around):
