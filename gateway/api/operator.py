@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
-from uuid import UUID
-from weakref import WeakValueDictionary
 
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -70,7 +67,6 @@ class _Calls:
         self._default_org = orgs[0]
         self._metrics = metrics
         self._new, self._change = tenant_models(tuple(plans), orgs, metrics)
-        self._turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def provision(self, request: Request) -> Response:
         read_query(request, Nothing)
@@ -96,15 +92,13 @@ class _Calls:
                 raise Refused(TENANT_IS_ARCHIVED)
             return body.over(tenant, self._metrics)
 
-        async with self._turn(tenant_id):
-            tenant = await self._tenants.change(tenant_id, edit)
+        tenant = await self._tenants.change(tenant_id, edit)
         _note("tenant.updated", request, tenant)
         return success(self._view(tenant), "Tenant updated.")
 
     async def rotate_secret(self, request: Request) -> Response:
         asked = await self._without_body(request, Rotation)
-        async with self._turn(asked.tenant_id):
-            tenant, secret = await self._tenants.rotate_secret(asked.tenant_id, asked.grace_seconds)
+        tenant, secret = await self._tenants.rotate_secret(asked.tenant_id, asked.grace_seconds)
         _note("tenant.secret_rotated", request, tenant)
         data = {"tenant_id": str(tenant.id), "tenant_secret": secret, "rotated_at": timestamp(tenant.updated_at)}
         ending = _ending(tenant.secrets)
@@ -112,8 +106,7 @@ class _Calls:
 
     async def rotate_widget_key(self, request: Request) -> Response:
         asked = await self._without_body(request, Rotation)
-        async with self._turn(asked.tenant_id):
-            tenant, key = await self._tenants.rotate_widget_key(asked.tenant_id, asked.grace_seconds)
+        tenant, key = await self._tenants.rotate_widget_key(asked.tenant_id, asked.grace_seconds)
         _note("tenant.widget_key_rotated", request, tenant)
         data = {"tenant_id": str(tenant.id), "widget_public_key": key, "rotated_at": timestamp(tenant.updated_at)}
         ending = _ending(tenant.widget_keys)
@@ -125,22 +118,19 @@ class _Calls:
         body = await read_body(request, Reason)
         if None not in (asked.reason, body.reason) and asked.reason != body.reason:
             raise invalid({"reason": "differs between query and body"})
-        async with self._turn(asked.tenant_id):
-            tenant = await self._tenants.set_status(asked.tenant_id, Status.SUSPENDED, asked.reason or body.reason)
+        tenant = await self._tenants.set_status(asked.tenant_id, Status.SUSPENDED, asked.reason or body.reason)
         _note("tenant.suspended", request, tenant)
         return success(self._view(tenant), "Tenant suspended. Its calls are refused until it is reactivated.")
 
     async def reactivate(self, request: Request) -> Response:
         asked = await self._without_body(request, ById)
-        async with self._turn(asked.tenant_id):
-            tenant = await self._tenants.set_status(asked.tenant_id, Status.ACTIVE)
+        tenant = await self._tenants.set_status(asked.tenant_id, Status.ACTIVE)
         _note("tenant.unsuspended", request, tenant)
         return success(self._view(tenant), "Tenant reactivated. Its calls resume immediately.")
 
     async def archive(self, request: Request) -> Response:
         asked = await self._without_body(request, ById)
-        async with self._turn(asked.tenant_id):
-            tenant = await self._tenants.set_status(asked.tenant_id, Status.ARCHIVED)
+        tenant = await self._tenants.set_status(asked.tenant_id, Status.ARCHIVED)
         _note("tenant.archived", request, tenant)
         return success(self._view(tenant), "Tenant archived. Its calls are refused for good; its data is kept.")
 
@@ -161,11 +151,6 @@ class _Calls:
 
     def _view(self, tenant: Tenant) -> dict[str, object]:
         return tenant_view(tenant, self._plans, self._metrics)
-
-    def _turn(self, tenant_id: UUID) -> asyncio.Lock:
-        """One change of a tenant at a time from here: the registry tries again where another process was faster, but not as
-        often as many changes at once would need."""
-        return self._turns.setdefault(tenant_id, asyncio.Lock())
 
     async def _without_body(self, request: Request, model: type[Q]) -> Q:
         """The parameters of a call that is told everything in its query. A body with something in it is refused: whoever sent

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
+from random import random
 from typing import TypeVar
 from uuid import UUID
 
@@ -20,8 +23,10 @@ from .shelf import Shelf
 R = TypeVar("R", Tenant, Organization)
 
 _UNLIST = Script.load("gateway.registry", "unlist")
-# Each round that fails means that another writer's has succeeded.
-_ROUNDS = 8
+# A round that fails means that another writer's has succeeded: so many changes at once all succeed, however they interleave.
+_ROUNDS = 100
+# Seconds, at random up to this: most of the writers let the others pass.
+_PAUSE = 0.02
 
 
 class Changes:
@@ -37,39 +42,41 @@ class Changes:
 
         An edit that changes nothing writes nothing. Raises Refused(NOT_FOUND, WRITE_CONFLICT).
         """
-        for _ in range(_ROUNDS):
-            old = await self.shelf.tenant(tenant_id, self.shelf.store.control)
-            if old is None:
-                raise Refused(NOT_FOUND, "No tenant has this id.")
+
+        def checked(old: Tenant) -> Tenant:
             new = edit(old)
-            if new == old:
-                return old
             _check_fixed(old, new)
-            new = replace(new, version=old.version + 1, updated_at=self.clock.now())
-            await self._list_origins(new, old.origins)
-            if await self._written(new):
-                await self._tidy(old, new)
-                return new
-        raise Refused(WRITE_CONFLICT)
+            return new
+
+        control = self.shelf.store.control
+        return await self._change(lambda: self.shelf.tenant(tenant_id, control), checked, "No tenant has this id.")
 
     async def org(self, org_id: str, edit: Callable[[Organization], Organization]) -> Organization:
         """Likewise, of what is stored of an organization: its root keys."""
+        control = self.shelf.store.control
+        return await self._change(lambda: self.shelf.org(org_id, control), edit, "No organization of this name is configured.")
+
+    async def create(self, tenant: Tenant) -> None:
+        """Write the first version of a tenant. Raises Refused(WRITE_CONFLICT) where there is a record already."""
+        await self._list_origins(tenant, ())
+        if not await self._written(tenant):
+            raise Refused(WRITE_CONFLICT)
+
+    async def _change(self, read: Callable[[], Awaitable[R | None]], edit: Callable[[R], R], unknown: str) -> R:
         for _ in range(_ROUNDS):
-            old = await self.shelf.org(org_id, self.shelf.store.control)
+            old = await read()
             if old is None:
-                raise Refused(NOT_FOUND, "No organization of this name is configured.")
+                raise Refused(NOT_FOUND, unknown)
             new = edit(old)
             if new == old:
                 return old
             new = replace(new, version=old.version + 1, updated_at=self.clock.now())
+            await self._list_origins(new, _origins(old))
             if await self._written(new):
+                await self._tidy(old, new)
                 return new
+            await asyncio.sleep(_PAUSE * random())  # noqa: S311 - spreads writers, keeps no secret
         raise Refused(WRITE_CONFLICT)
-
-    async def create(self, tenant: Tenant) -> bool:
-        """Write the first version of a tenant; False where there is a record already."""
-        await self._list_origins(tenant, ())
-        return await self._written(tenant)
 
     async def _written(self, record: Record) -> bool:
         try:
@@ -77,21 +84,30 @@ class Changes:
         finally:
             self._records.forget(record)
 
-    async def _list_origins(self, tenant: Tenant, already: tuple[str, ...]) -> None:
+    async def _list_origins(self, record: Record, already: tuple[str, ...]) -> None:
         # Before the record is written: an origin may be listed for nothing, but none is ever missing.
         store = self.shelf.store
-        added = [origin for origin in tenant.origins if origin not in already]
-        await store.control.gather([("ZADD", store.keys.origin(one), "GT", tenant.version, str(tenant.id)) for one in added])
+        added = [origin for origin in _origins(record) if origin not in already]
+        await store.control.gather([("ZADD", store.keys.origin(one), "GT", record.version, str(record.id)) for one in added])
 
-    async def _tidy(self, old: Tenant, new: Tenant) -> None:
-        """Take out of the maps what the record does not hold any more; the record alone decides, so this may fail."""
+    async def _tidy(self, old: Record, new: Record) -> None:
+        """Take out of the maps what the record does not hold any more."""
         store = self.shelf.store
-        widget_keys = {key.value for key in old.widget_keys} - {key.value for key in new.widget_keys}
         digests = {key.digest for key in old.keys} - {key.digest for key in new.keys}
-        stale = [*map(store.keys.widget_key, widget_keys), *map(store.keys.api_key, digests)]
-        await store.control.gather([("DEL", key) for key in stale])
-        for origin in set(old.origins) - set(new.origins):
-            await store.control.run(_UNLIST, [store.keys.origin(origin)], [str(new.id), new.version])
+        stale = [*map(store.keys.widget_key, _widget_keys(old) - _widget_keys(new)), *map(store.keys.api_key, digests)]
+        # The change is in force, and the record alone decides: a failure here must not tell the caller that it is not.
+        with suppress(Refused):
+            await store.control.gather([("DEL", key) for key in stale])
+            for origin in set(_origins(old)) - set(_origins(new)):
+                await store.control.run(_UNLIST, [store.keys.origin(origin)], [str(new.id), new.version])
+
+
+def _origins(record: Record) -> tuple[str, ...]:
+    return record.origins if isinstance(record, Tenant) else ()
+
+
+def _widget_keys(record: Record) -> set[str]:
+    return {key.value for key in record.widget_keys} if isinstance(record, Tenant) else set()
 
 
 def _check_fixed(old: Tenant, new: Tenant) -> None:

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from gateway.pipeline.lookup import Record
-
 Owner = UUID | str
-
-
-def owner_of(record: Record) -> Owner:
-    return record.id
 
 
 def write_owner(owner: Owner) -> str:

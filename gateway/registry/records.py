@@ -19,7 +19,7 @@ from gateway.pipeline.lookup import (
 from gateway.store.client import Client
 from gateway.tenancy.tenant import Status, Tenant
 
-from .owner import Owner, owner_of, read_owner
+from .owner import Owner, read_owner
 from .shelf import Shelf
 
 _RECORDS, _LOOKUPS = 10_000, 40_000
@@ -54,7 +54,7 @@ class Records:
         return record
 
     def forget(self, record: Record) -> None:
-        self._records.pop(owner_of(record), None)
+        self._records.pop(record.id, None)
 
     def _owner(self, lookup: Lookup) -> Owner | None:
         return lookup.id if isinstance(lookup, TenantById) else self._owners.get(lookup)

@@ -63,6 +63,7 @@ async def test_a_key_that_ended_long_ago_is_forgotten_when_another_is_minted(reg
     registry.clock.time += 91 * 86400
     new = await registry.keys.mint(owner, "b", frozenset(), created_by="ops")
     assert await registry.keys.list(owner) == (new.key,)
+    assert await registry.records.resolve(OwnerOfKey(digest_of(old.text))) is None
 
 
 async def test_an_owner_has_no_more_than_two_hundred_keys(
@@ -77,8 +78,8 @@ async def test_an_owner_has_no_more_than_two_hundred_keys(
 
 
 async def test_keys_minted_at_once_are_all_kept(registry: Registry, owner: UUID | str) -> None:
-    await asyncio.gather(*(registry.keys.mint(owner, f"k{i}", frozenset(), created_by="ops") for i in range(5)))
-    assert len(await registry.keys.list(owner)) == 5
+    await asyncio.gather(*(registry.keys.mint(owner, f"k{i}", frozenset(), created_by="ops") for i in range(50)))
+    assert len(await registry.keys.list(owner)) == 50
 
 
 @pytest.mark.parametrize("owner", [new_id(), "nobody"], indirect=False)

@@ -10,13 +10,17 @@ from gateway.errors import (
     EXTERNAL_REF_TAKEN,
     NOT_FOUND,
     SLUG_TAKEN,
+    STORE_UNAVAILABLE,
     TENANT_IS_ARCHIVED,
     TENANT_NOT_SUSPENDED,
+    WRITE_CONFLICT,
     Problem,
     Refused,
 )
-from gateway.pipeline.lookup import OwnerOfWidgetKey, TenantById, TenantByOrigin, TenantByRef, TenantBySlug
+from gateway.pipeline.lookup import OwnerOfWidgetKey, Record, TenantById, TenantByOrigin, TenantByRef, TenantBySlug
 from gateway.registry.tenants import Created, NewTenant
+from gateway.store.connect import Store
+from gateway.store.wire import Part, Reply
 from gateway.tenancy.credential import Revocations
 from gateway.tenancy.ids import new_id
 from gateway.tenancy.plan import RateLimit
@@ -126,9 +130,42 @@ async def test_changes_of_one_tenant_at_once_lose_nothing(registry: Registry) ->
     def count(old: Tenant) -> Tenant:
         return replace(old, caps={"emails": (old.caps.get("emails") or 0) + 1})
 
-    await asyncio.gather(*(registry.tenants.change(tenant.id, count) for _ in range(5)))
+    await asyncio.gather(*(registry.tenants.change(tenant.id, count) for _ in range(50)))
     now = await registry.tenants.get(tenant.id)
-    assert (now.caps, now.version, now.updated_at) == ({"emails": 5}, 6, registry.clock.time)
+    assert (now.caps, now.version, now.updated_at) == ({"emails": 50}, 51, registry.clock.time)
+
+
+async def test_a_change_that_somebody_always_overtakes_ends_as_a_conflict(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.registry.changes._PAUSE", 0)
+    tenant_id = (await registry.tenants.create(NewTenant("platform", "A"))).tenant.id
+
+    async def overtaken(record: Record) -> bool:
+        return False
+
+    monkeypatch.setattr(registry.shelf, "write", overtaken)
+    with pytest.raises(Refused) as caught:
+        await registry.tenants.set_status(tenant_id, Status.SUSPENDED)
+    assert problem(caught) is WRITE_CONFLICT
+
+
+async def test_a_change_that_is_in_force_is_told_as_done_though_the_maps_could_not_be_tidied(
+    registry: Registry, store: Store
+) -> None:
+    created = await registry.tenants.create(NewTenant("platform", "A"))
+    command = store.control.command
+
+    async def without_del(*parts: Part) -> Reply:
+        if parts[0] == "DEL":
+            raise Refused(STORE_UNAVAILABLE)
+        return await command(*parts)
+
+    store.control.command = without_del  # type: ignore[method-assign]
+    tenant, text = await registry.tenants.rotate_widget_key(created.tenant.id)
+    assert [key.value for key in tenant.widget_keys] == [text]
+    old = await registry.records.resolve(OwnerOfWidgetKey(created.widget_key))
+    assert old == tenant
 
 
 async def test_an_edit_that_changes_nothing_writes_nothing(registry: Registry) -> None:
