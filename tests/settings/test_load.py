@@ -59,6 +59,15 @@ def test_limits_may_stand_several_times_with_different_keys(loaded: Load, refuse
     assert "found quota again" in refused(VALID.replace(twice, twice * 2))
 
 
+def test_a_builtin_needs_no_headers_for_an_upstream(loaded: Load) -> None:
+    policies = "[{jwt_bearer: {issuers: [main]}}, tenant_match, tenant_status]"
+    loaded(VALID + f"  - {{name: bill, path: /billing, builtin: billing_plan, policies: {policies}}}\n")
+
+
+def test_both_ports_may_be_left_to_the_system(loaded: Load) -> None:
+    loaded(VALID + "listeners: {public: {port: 0}, admin: {port: 0}}\n")
+
+
 def test_reprs_of_settings_hold_no_secrets(loaded: Load) -> None:
     text = VALID + "store: {url: 'redis://:swordfish@store:6379'}\n"
     assert "swordfish" not in repr(loaded(text))

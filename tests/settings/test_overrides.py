@@ -48,6 +48,17 @@ def test_lists_and_mappings_are_written_as_json(loaded: Load) -> None:
     assert got.plans["pro"].quotas == {"emails": 5}
 
 
+def test_a_list_can_be_given_whole_and_then_changed_in_parts(loaded: Load) -> None:
+    got = loaded(
+        VALID,
+        {
+            "TENANTGATE__UPSTREAMS__APP__TARGETS__1": "http://c:1",
+            "TENANTGATE__UPSTREAMS__APP__TARGETS": '["http://a:1", "http://b:1"]',
+        },
+    )
+    assert got.upstreams["app"].targets == ("http://a:1", "http://c:1")
+
+
 def test_null_is_null(loaded: Load) -> None:
     assert loaded(VALID, {"TENANTGATE__PLANS__FREE__QUOTAS__REQUESTS": "null"}).plans["free"].quotas["requests"] is None
 

@@ -7,6 +7,7 @@ import pytest
 from .conftest import VALID, Refused
 
 CANARY = "swordfish-swordfish"
+NAME = "swordfish"
 DIGITS = "0123456701234567012345670123456701234567"
 
 
@@ -37,6 +38,7 @@ DIGITS = "0123456701234567012345670123456701234567"
         f"secrets: {{admin_keys: {{ops: '{CANARY}}}}}",
         f"secrets:\n  admin_keys:\n    ops: a: {CANARY}",
         f"store: {{url: 'reds://:{CANARY}@store'}}",
+        f"store: {{url: 'redis:{CANARY}'}}",
         f"store: {{url: ['redis://:{CANARY}@store']}}",
         f"identity: {{issuers: {{main: {CANARY}}}}}",
         f"identity: {{issuers: {{main: {{algorithms: [HS512], secret: {CANARY}}}}}}}",
@@ -72,6 +74,8 @@ def test_in_the_file(spoilt: str, refused: Refused) -> None:
         ("", "quota: {metric: '${CANARY}'}"),
         ("", "quota: '${CANARY}'"),
         ("", "'${CANARY}'"),
+        ("", "'${NAME}'"),
+        ("", "acme.talkative.Talkative: {word: '${CANARY}'}"),
         ("", "acme.secretive.Secretive: {token: '${CANARY}'}"),
         ("", f"acme.secretive.Secretive: {{token: {CANARY}}}"),
         ("", f"acme.secretive.Secretive: {{token: {DIGITS}}}"),
@@ -84,8 +88,9 @@ def test_out_of_the_environment(key: str, policy: str, refused: Refused) -> None
     text = VALID + key.replace("${CANARY}}}}", '"${CANARY}"}}') + "\n"
     if policy:
         text = VALID.replace("      - rate_limit\n", f"      - {policy}\n")
-    said = refused(text, {"CANARY": CANARY})
+    said = refused(text, {"CANARY": CANARY, "NAME": NAME})
     assert CANARY not in said
+    assert NAME not in said
     assert DIGITS not in said
 
 
