@@ -84,9 +84,7 @@ TARGET_TOO_LONG = _problem("TARGET_TOO_LONG", 414, _C, "Target too long", "Short
 HEADERS_TOO_LARGE = _problem("HEADERS_TOO_LARGE", 431, _C, "Headers too large", "Send fewer or shorter headers.")
 
 # Route
-ROUTE_NOT_FOUND = _problem(
-    "ROUTE_NOT_FOUND", 404, _C, "No such route", "Check host and path; `tenantgate routes` lists what is served."
-)
+ROUTE_NOT_FOUND = _problem("ROUTE_NOT_FOUND", 404, _C, "No such route", "Check host and path.")
 METHOD_NOT_ALLOWED = _problem("METHOD_NOT_ALLOWED", 405, _C, "Method not allowed", "Use a method that `Allow` names.")
 UPGRADE_NOT_SUPPORTED = _problem(
     "UPGRADE_NOT_SUPPORTED", 400, _C, "Upgrade not supported", "Only WebSocket upgrades pass, and only to an upstream."

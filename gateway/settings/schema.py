@@ -168,7 +168,7 @@ class Upstream(Model):
 
 class RouteSettings(Model):
     name: Name
-    """Shows in logs, metrics and `explain`."""
+    """Shows in logs and metrics."""
     path: Annotated[str, Field(pattern=_PATH, min_length=1)]
     """`/exact`, `/with/{one}/segment`, or `/below/*`. The most specific match wins, whatever the order."""
     hosts: tuple[Annotated[str, Field(pattern=_HOST)], ...] = ()
