@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING, Protocol, cast
@@ -200,10 +201,22 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _ended(self) -> None:
         exchange = self._exchange
-        if exchange is not None and self._reader.end():
+        if exchange is not None and self._reader.end() and not self._is_cut_off():
             self._complete(exchange)
         else:
             self._fail(Refused(UPSTREAM_CLOSED, "The connection was closed before the response was complete."))
+
+    def _is_cut_off(self) -> bool:
+        """Whether TLS was ended by somebody else than the upstream, who says so first (RFC 8446, 6.1)."""
+        tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        if tls is None:
+            return False
+        try:
+            return bool(tls.read(1))
+        except ssl.SSLZeroReturnError:
+            return False
+        except ssl.SSLError:
+            return True
 
     def _fail(self, refused: Refused) -> None:
         exchange, stale = self._exchange, self._stale

@@ -135,8 +135,10 @@ class Target:
                     server_hostname=endpoint.host if endpoint.tls else None,
                 )
         except (OSError, UnicodeError) as error:
-            self._down_until = self._clock.monotonic() + _BACKOFF
-            _log.warning("cannot connect to %s: %s: %s", endpoint, type(error).__name__, error)
+            now = self._clock.monotonic()
+            if not self.is_down(now):  # an outage is told once, not with every request
+                _log.warning("cannot connect to %s: %s: %s", endpoint, type(error).__name__, error)
+            self._down_until = now + _BACKOFF
             if isinstance(error, TimeoutError):
                 raise Refused(UPSTREAM_TIMEOUT, _NO_CONNECTION) from error
             raise Refused(UPSTREAM_UNREACHABLE) from error

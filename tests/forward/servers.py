@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import struct
@@ -51,6 +52,12 @@ class Peer:
             return await self.reader.read()
         except ConnectionError:
             return b""
+
+    def cut_off(self) -> None:
+        """End the TCP connection alone, as somebody between could: TLS is not told."""
+        connection: socket.socket = self.writer.get_extra_info("socket")
+        with socket.socket(fileno=os.dup(connection.fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)
 
     def reset(self) -> None:
         """End the connection by a TCP reset."""

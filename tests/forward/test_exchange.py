@@ -3,13 +3,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from gateway.errors import UPSTREAM_CLOSED, UPSTREAM_INVALID_RESPONSE, UPSTREAM_TIMEOUT, Refused
 from gateway.forward.pool import OutboundHead, UpstreamAborted, Upstreams
 
-from .servers import GET, OK, POST, Peer, answering, fetch, pieces, refusal_of, serving, upstreams
+from .servers import GET, OK, POST, Peer, answering, certificate, fetch, pieces, refusal_of, serving, upstreams
 
 MIB = 1 << 20
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -178,6 +179,29 @@ async def test_a_body_until_the_connection_ends_is_passed_on_but_not_where_that_
     async with serving(handle) as server, upstreams(server.url) as pool:
         assert await fetch(pool) == (200, b"hello")
         response = await pool.send("u", replace(GET, target=b"/broken"), None)
+        headed.set()
+        with pytest.raises(UpstreamAborted):
+            [piece async for piece in response.chunks()]
+        await response.aclose()
+
+
+async def test_a_body_until_the_connection_ends_ends_over_tls_only_where_the_upstream_says_so(tmp_path: Path) -> None:
+    headed = asyncio.Event()
+
+    async def handle(peer: Peer) -> None:
+        head = await peer.head()
+        await peer.say(b"HTTP/1.1 200 OK\r\n\r\nhello")
+        if b"/cut" in head:
+            await headed.wait()
+            peer.cut_off()
+        else:
+            peer.writer.close()
+        await peer.gone()
+
+    tls = certificate(tmp_path / "pem", "localhost")
+    async with serving(handle, tls) as server, upstreams(f"https://localhost:{server.port}", ca_file=tls) as pool:
+        assert await fetch(pool) == (200, b"hello")
+        response = await pool.send("u", replace(GET, target=b"/cut"), None)
         headed.set()
         with pytest.raises(UpstreamAborted):
             [piece async for piece in response.chunks()]

@@ -54,7 +54,7 @@ class Gateway:
 async def gateway(*urls: str, **options: float) -> AsyncIterator[Gateway]:
     async with upstreams(*urls, **options) as pool:
         app = Gateway(pool)
-        listening = Listening(app, "127.0.0.1", 0, drain=1)
+        listening = Listening(app, "127.0.0.1", 0, drain=1, date_header=True)
         app.url = listening.url.replace("http", "ws")
         running = asyncio.create_task(listening.run())
         try:
