@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Protocol
 
 from gateway.clock import Clock
@@ -131,9 +130,7 @@ class Ledger:
     async def _settle_pending(self) -> None:
         try:
             while self._pending:
-                batch = list(islice(self._pending, _BATCH))
-                for _ in batch:
-                    self._pending.popleft()
+                batch = [self._pending.popleft() for _ in range(min(_BATCH, len(self._pending)))]
                 try:
                     await self._give_back(batch)
                 except Refused:

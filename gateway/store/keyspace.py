@@ -64,7 +64,7 @@ class Keyspace:
         return self._key(tag, "usage-by-credential", period)
 
     def rate(self, tag: str, scope: str, name: str, subject: str) -> str:
-        """String: the theoretical arrival time of a bucket."""
+        """String: the theoretical arrival time of a bucket, and the limit that it was admitted by."""
         return self._key(tag, "rate", scope, name, subject)
 
     def slots(self, tag: str, name: str, subject: str) -> str:

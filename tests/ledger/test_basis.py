@@ -62,4 +62,4 @@ async def test_a_nonce_is_remembered_for_its_time(ledger: Ledger, store: Store, 
     assert isinstance(names[0], bytes)
     ttl = await store.control.command("TTL", names[0])
     assert isinstance(ttl, int)
-    assert 598 <= ttl <= 600
+    assert 590 <= ttl <= 600

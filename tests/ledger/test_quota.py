@@ -169,7 +169,7 @@ class TestSettlement:
 
     async def test_a_request_that_took_nothing_settles_without_a_call(self, store_url: str, key_prefix: str) -> None:
         calls: list[str] = []
-        watched = Store(store_url, prefix=key_prefix, deadline=1, observe=lambda name, *rest: calls.append(name))
+        watched = Store(store_url, prefix=key_prefix, deadline=5, observe=lambda name, *rest: calls.append(name))
         ledger = ledger_over(watched, Forgotten())
         rate = Rate("tenant", "tenant", "acme", RateLimit(1, 1, 1))
         for charge in (None, (await granted(ledger, rate)).charge, (await granted(ledger, Quota("x", None, None))).charge):

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+
 from gateway.ledger.ask import SLOT_LEASE
 from gateway.ledger.ledger import Ledger, Outcome
 from gateway.pipeline.demand import Slot
 from gateway.store.connect import Store
+from tests import samples
 from tests.ledger.samples import Forgotten, StoreTime, denied, granted, ledger_over
 
 SLOT = Slot("concurrency", "tenant", "acme", 2)
@@ -60,8 +63,6 @@ async def test_a_limit_of_zero_blocks(ledger: Ledger) -> None:
 
 
 async def test_slots_of_a_route_are_shared_by_all_tenants(ledger: Ledger) -> None:
-    from tests import samples
-
     slot = Slot("concurrency", "route", "things", 1)
     await granted(ledger, slot)
     await denied(ledger, slot, call=samples.call(samples.JWT, samples.GLOBEX))
@@ -69,5 +70,9 @@ async def test_slots_of_a_route_are_shared_by_all_tenants(ledger: Ledger) -> Non
 
 async def test_the_heartbeat_ends_with_the_ledger(store: Store) -> None:
     ledger = ledger_over(store, Forgotten())
+    before = asyncio.all_tasks()
     await granted(ledger, SLOT)
+    heart = asyncio.all_tasks() - before
     await ledger.close()
+    assert len(heart) == 1
+    assert all(task.done() for task in heart)

@@ -13,7 +13,7 @@
 --            GCRA. The theoretical arrival time and the interval between two cells are whole microseconds and a rest in
 --            units of 1/count of one, so that nothing is ever rounded. A cell is admitted where the arrival time after it
 --            is at most `tolerance` ahead of now. A count of 0 blocks. Where the limit has changed since, as many cells
---            stay used as were.
+--            stay used as were. Where the clock has gone back since, the bucket is as empty as it can be, and no emptier.
 --   quota  tenant_key, org_key, credential_key, metric, credential_field, cap, org_cap, units
 --   nonce  key, milliseconds
 --   slot   key, limit, holder, milliseconds
@@ -29,7 +29,8 @@
 --   slot   slots held before the request, 0
 --   nonce  0, 0
 --
--- All arithmetic is in whole numbers below 2^53 (but where a limit has changed: rounded up, once). Two demands of one request on the same bucket see each other.
+-- All arithmetic is in whole numbers below 2^53 (but where a limit has changed: rounded up, once). Two demands of one request
+-- on the same bucket see each other.
 
 local GRANTED, DENIED, CHANGED, PERIOD = 0, 1, 2, 3
 -- Ten years, in microseconds.
@@ -82,6 +83,12 @@ local function converted(ahead, rest, old, window, count)
   return math.min(math.ceil(cells * window / count), AHEAD_MAX), 0
 end
 
+local function write_arrival(key, arrival)
+  local format = '%.0f %.0f %.0f %.0f %.0f'
+  local text = string.format(format, arrival.time, arrival.rest, arrival.window, arrival.count, arrival.tolerance)
+  redis.call('SET', key, text, 'PX', math.floor((arrival.time - now) / 1000) + 1)
+end
+
 local function arrival_of(key, window, count)
   local found = arrivals[key]
   if not found then
@@ -89,8 +96,16 @@ local function arrival_of(key, window, count)
     if not text then
       return now, 0
     end
-    local time, rest, old_window, old_count = string.match(text, '^(%d+) (%d+) (%d+) (%d+)$')
-    found = {time = tonumber(time), rest = tonumber(rest), window = tonumber(old_window), count = tonumber(old_count)}
+    found = {}
+    found.time, found.rest, found.window, found.count, found.tolerance = string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+    for name, number in pairs(found) do
+      found[name] = tonumber(number)
+    end
+    if found.time - now > found.tolerance then
+      -- The clock has gone back. Left so, the bucket would refuse until that time comes again: hence written, whatever follows.
+      found.time = now + found.tolerance
+      write_arrival(key, found)
+    end
   end
   local ahead, rest = found.time - now, found.rest
   if ahead < 0 then
@@ -115,7 +130,7 @@ local function rate()
   end
   local ahead = next_time - now
   if ahead < tolerance or (ahead == tolerance and next_rest <= tolerance_rest) then
-    arrivals[key] = {time = next_time, rest = next_rest, window = window, count = count}
+    arrivals[key] = {time = next_time, rest = next_rest, window = window, count = count, tolerance = tolerance}
     return report(1, ahead, next_rest)
   end
   return report(0, time - now, rest)
@@ -193,8 +208,7 @@ if refused then
 end
 
 for key, arrival in pairs(arrivals) do
-  local text = string.format('%.0f %.0f %.0f %.0f', arrival.time, arrival.rest, arrival.window, arrival.count)
-  redis.call('SET', key, text, 'PX', math.floor((arrival.time - now) / 1000) + 1)
+  write_arrival(key, arrival)
 end
 for key, fields in pairs(units) do
   for field, amount in pairs(fields) do
