@@ -23,6 +23,9 @@ _ELSEWHERE = frozenset({"READONLY", "LOADING", "MASTERDOWN"})
 # A loop that was busy past the deadline may look at its timers (uvloop does) before it has read, or even written, what waits.
 _LAST_LOOK = 0.005
 
+# Seconds: a store that is down, or refuses its callers, is tried once in so long, however many calls there are.
+_BETWEEN_ATTEMPTS = 0.02
+
 
 class Client:
     """`deadline` is in seconds and holds for a whole call, the making of a connection included."""
@@ -34,6 +37,7 @@ class Client:
         self._wire: Wire | None = None
         self._wires: set[Wire] = set()
         self._connecting: asyncio.Task[Wire] | None = None
+        self._next_attempt = 0.0
         self._reachable = True
 
     async def command(self, *parts: Part) -> Reply:
@@ -112,6 +116,9 @@ class Client:
     async def _connect(self) -> Wire:
         try:
             async with asyncio.timeout(self._deadline):
+                loop = asyncio.get_running_loop()
+                await asyncio.sleep(self._next_attempt - loop.time())
+                self._next_attempt = loop.time() + _BETWEEN_ATTEMPTS
                 wire = self._wire = await self._address.connect()
             self._wires.add(wire)
             wire.closed.add_done_callback(lambda _: self._wires.discard(wire))
