@@ -22,6 +22,9 @@ from gateway.store.embedded import EmbeddedStoreError
 Cannot: tuple[type[Exception], ...] = (Faults, StartFault, EmbeddedStoreError, KeyFault, Refused, OSError)
 """What keeps a gateway from starting, in a way that its operator can mend."""
 
+# Seconds. Longer than load balancers keep their connections (60 s is usual), so that none of them meets one just closed.
+_KEEP_ALIVE = 75
+
 
 class Listening:
     """A bound socket and the application behind it. Bound at once, so that an address in use is known before anything starts.
@@ -47,6 +50,7 @@ class Listening:
                 access_log=False,
                 server_header=False,
                 date_header=date_header,
+                timeout_keep_alive=_KEEP_ALIVE,
                 proxy_headers=False,
                 timeout_graceful_shutdown=max(1, round(drain)),
             )

@@ -48,6 +48,9 @@ def acme(tmp_path, monkeypatch):
     package.mkdir()
     (package / "hours.py").write_text(EXAMPLE)
     monkeypatch.syspath_prepend(tmp_path)
+    # Other tests have strangers of this name too.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "acme"]:
+        monkeypatch.delitem(sys.modules, name)
     yield
     for name in ("acme", "acme.hours"):
         sys.modules.pop(name, None)
