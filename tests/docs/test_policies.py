@@ -46,6 +46,7 @@ def acme(tmp_path, monkeypatch):
     """A stranger's package on the path, with the page's example in it."""
     package = tmp_path / "acme"
     package.mkdir()
+    (package / "__init__.py").touch()
     (package / "hours.py").write_text(EXAMPLE)
     monkeypatch.syspath_prepend(tmp_path)
     # Other tests have strangers of this name too.
