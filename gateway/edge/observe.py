@@ -15,6 +15,7 @@ from gateway.telemetry.logs import AccessEntry, AccessLog
 from gateway.telemetry.metrics import Metrics
 
 from .answer import Answer
+from .request import peer_of
 
 
 @dataclass
@@ -65,7 +66,7 @@ class Observer:
                 request_id=answer.request_id,
                 method=method,
                 path="" if request is None else request.path,
-                client_ip="" if request is None else request.client_ip,
+                client_ip=peer_of(scope) if request is None else request.client_ip,
                 status=status,
                 seconds=seconds,
                 route=route,

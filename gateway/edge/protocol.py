@@ -108,6 +108,12 @@ class GatewayProtocol(HttpToolsProtocol):
         self.app_state = {**self.app_state, EXTENSION: self._told}
         super().handle_websocket_upgrade()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_head:
+            self._unset_keepalive_if_required()
+            self._watch_head()
+
     # Broken messages
 
     def _break(self, refused: Refused) -> None:

@@ -49,7 +49,7 @@ class RequestReader:
 
     def request_id(self, scope: Scope) -> str:
         """Known before anything is checked, since a refusal carries it too."""
-        peer, headers = _peer(scope), {}
+        peer, headers = peer_of(scope), {}
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 headers["x-request-id"] = value.decode("latin-1")
@@ -69,7 +69,7 @@ class RequestReader:
         if method in _REFUSED_METHODS:
             raise Refused(BAD_REQUEST, f"{method} is not accepted.")
         plain = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields}
-        peer = _peer(scope)
+        peer = peer_of(scope)
         origin = origin_of(peer, _scheme(scope), plain, self._trusted)
         return InboundRequest(
             method=method,
@@ -95,7 +95,8 @@ def _target(scope: Scope) -> bytes:
     return path + b"?" + query if query else path
 
 
-def _peer(scope: Scope) -> str:
+def peer_of(scope: Scope) -> str:
+    """The address at the other end of the connection; empty where there is none, as on a Unix socket."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 

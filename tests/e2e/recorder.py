@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Recorder:
         self.responses: dict[str, Respond] = {}
         self.closing: set[str] = set()
         """Paths after whose response the connection is closed."""
+        self.cut: list[str] = []
+        """Targets whose request or response was under way when their connection ended."""
         self._started = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -72,26 +74,35 @@ class Recorder:
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head: Seen | None = None
         try:
             while True:
-                seen = await _read(reader)
+                head = None
+                head = await _read_head(reader)
+                seen = replace(head, body=await _read_body(reader, head))
                 self.seen.append(seen)
                 path = seen.target.partition("?")[0]
                 writer.write(self.responses.get(path, _tenant_seen)(seen))
                 await writer.drain()
                 if path in self.closing:
                     return
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+            if head is not None:
+                self.cut.append(head.target)
         finally:
             writer.close()
 
 
-async def _read(reader: asyncio.StreamReader) -> Seen:
+async def _read_head(reader: asyncio.StreamReader) -> Seen:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, target, _ = head[0].split(" ")
     fields = tuple((line.partition(":")[0], line.partition(":")[2].strip()) for line in head[1:-2])
-    names = {name.lower(): value for name, value in fields}
+    return Seen(method, target, fields, b"")
+
+
+async def _read_body(reader: asyncio.StreamReader, head: Seen) -> bytes:
+    """Raises ValueError where a chunk has no size, as where the connection ends."""
+    names = {name.lower(): value for name, value in head.fields}
     body = b""
     if names.get("transfer-encoding") == "chunked":
         while size := int((await reader.readline()).strip(), 16):
@@ -99,7 +110,7 @@ async def _read(reader: asyncio.StreamReader) -> Seen:
         await reader.readline()
     elif length := int(names.get("content-length", "0")):
         body = await reader.readexactly(length)
-    return Seen(method, target, fields, body)
+    return body
 
 
 def _tenant_seen(seen: Seen) -> bytes:

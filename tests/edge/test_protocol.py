@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import pytest
+from starlette.types import Receive, Scope, Send
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from gateway.edge import protocol
+from gateway.edge.answer import Answer
+from gateway.edge.body import Body
+from gateway.edge.request import told
+
+
+async def walk(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuses what is broken, as the walk does, and greets everybody else."""
+    answer, known = Answer(scope, send, "request-id"), told(scope)
+    answer.request_body = Body(receive, 0, 1)
+    if known is not None and known.fault is not None:
+        await answer.refuse(known.fault, {})
+    else:
+        await answer.start(200, [(b"content-length", b"2")], {})
+        await answer.body(b"hi", more=False)
+
+
+async def talk(*pieces: bytes) -> bytes:
+    """What a client gets that sends these and then waits until the server closes."""
+    config, state = Config(walk, lifespan="off", interface="asgi3", log_config=None, proxy_headers=False), ServerState()
+    factory = partial(protocol.GatewayProtocol, config, state, {})
+    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+    received = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    server.close()
+    return received
+
+
+async def test_a_head_that_does_not_come_in_time_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_WITHIN", 0.01)
+    received = await talk(b"GET / HTTP/1.1\r\nHost: a")
+    assert received.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in received
+    assert b'"REQUEST_TIMEOUT"' in received
+
+
+@pytest.mark.parametrize("beginning", [b"", b"\r\n\r\n"])
+async def test_a_connection_on_which_nothing_is_asked_is_closed_silently(
+    monkeypatch: pytest.MonkeyPatch, beginning: bytes
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_WITHIN", 0.01)
+    assert await talk(beginning) == b""
+
+
+async def test_a_second_head_on_a_connection_is_timed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_WITHIN", 0.01)
+    received = await talk(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHo", b"s")
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 408 " in received
+
+
+async def test_a_head_in_single_bytes_is_one_request() -> None:
+    whole = b"GET /a?b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    received = await talk(*(whole[n : n + 1] for n in range(len(whole))))
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert received.count(b"HTTP/1.1 ") == 1
