@@ -49,7 +49,7 @@ def started(state: State, settings: Settings, provision: Provision) -> Iterator[
     with log.open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "clinic"],
-            env={**os.environ, "PYTHONPATH": str(shipped("examples")), **home, **_variables(state, settings, provision)},
+            env={**os.environ, "PYTHONPATH": _search_path(), **home, **_variables(state, settings, provision)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -84,6 +84,10 @@ def _variables(state: State, settings: Settings, provision: Provision) -> Mappin
         "CLINIC_SEED": json.dumps([_company(one, state.secrets["DEMO_PASSWORD"]) for one in provision.tenants]),
         "GATEWAY_JWKS_URL": f"http://{public.host}:{public.port}/.well-known/jwks.json",
     }
+
+
+def _search_path() -> str:
+    return os.pathsep.join(filter(None, [str(shipped("examples")), os.environ.get("PYTHONPATH")]))
 
 
 def _company(of: Provided, password: str) -> dict[str, object]:
