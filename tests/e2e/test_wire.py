@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from contextlib import ExitStack
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from .conftest import World
 from .recorder import Seen, json_answer
 from .stack import Customer
-from .wire import Reply, connect, eventually, exchange, head, read_all
+from .wire import Reply, connect, eventually, exchange, head, read_all, resident
 
 CLOSE = b"Connection: close"
 
@@ -460,9 +459,3 @@ def test_a_thousand_half_heads_keep_nobody_from_being_served(world: World, custo
         answer = world.gateway.public.get("/api/x", headers=customer.bearer())
         assert (answer.status_code, answer.elapsed.total_seconds() < 2) == (200, True)
         assert resident(world) - before < 64 << 20
-
-
-def resident(world: World) -> int:
-    """Bytes of the gateway's memory."""
-    pages = Path(f"/proc/{world.gateway.process.pid}/statm").read_text().split()[1]
-    return int(pages) * 4096

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -85,3 +86,9 @@ def eventually(true: Callable[[], object], within: float = 1.0) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def resident(world: World) -> int:
+    """Bytes of the gateway's memory."""
+    pages = Path(f"/proc/{world.gateway.process.pid}/statm").read_text().split()[1]
+    return int(pages) * 4096
