@@ -18,7 +18,7 @@ from gateway.tenancy.org import Organization
 from gateway.tenancy.tenant import Tenant
 
 from .records import Records
-from .shelf import Shelf
+from .shelf import Shelf, next_version
 
 R = TypeVar("R", Tenant, Organization)
 
@@ -59,7 +59,7 @@ class Changes:
     async def create(self, tenant: Tenant) -> None:
         """Write the first version of a tenant. Raises Refused(WRITE_CONFLICT) where there is a record already."""
         await self._list_origins(tenant, ())
-        if not await self._written(tenant):
+        if not await self._written(tenant, over=0):
             raise Refused(WRITE_CONFLICT)
 
     async def _change(self, read: Callable[[], Awaitable[R | None]], edit: Callable[[R], R], unknown: str) -> R:
@@ -67,20 +67,20 @@ class Changes:
             old = await read()
             if old is None:
                 raise Refused(NOT_FOUND, unknown)
-            new = edit(old)
+            new, now = edit(old), self.clock.now()
             if new == old:
                 return old
-            new = replace(new, version=old.version + 1, updated_at=self.clock.now())
+            new = replace(new, version=next_version(old.version, now), updated_at=now)
             await self._list_origins(new, _origins(old))
-            if await self._written(new):
+            if await self._written(new, old.version):
                 await self._tidy(old, new)
                 return new
             await asyncio.sleep(_PAUSE * random())  # noqa: S311 - spreads writers, keeps no secret
         raise Refused(WRITE_CONFLICT)
 
-    async def _written(self, record: Record) -> bool:
+    async def _written(self, record: Record, over: int) -> bool:
         try:
-            return await self.shelf.write(record)
+            return await self.shelf.write(record, over)
         finally:
             self._records.forget(record)
 

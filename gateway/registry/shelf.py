@@ -52,15 +52,15 @@ class Shelf:
         keys, updated_at = decode_org_keys(document)
         return replace(configured, version=version, keys=keys, updated_at=updated_at)
 
-    async def write(self, record: Record) -> bool:
-        """Store `record` over the version before its own; False where somebody else was faster."""
+    async def write(self, record: Record, over: int) -> bool:
+        """Store `record` over the version `over`, 0 where there is none yet; False where somebody else was faster."""
         if isinstance(record, Tenant):
             key, document = self.store.keys.tenant(record.id), encode_tenant(record, self._cipher)
         else:
             key, document = self.store.keys.org(record.id), encode_org_keys(record.keys, record.updated_at)
-        return await self.store.control.run(_WRITE, [key], [record.version - 1, document]) == 1
+        return await self.store.control.run(_WRITE, [key], [over, record.version, document]) == 1
 
-    async def reencrypt(self, tenant_id: UUID) -> bool:
+    async def reencrypt(self, tenant_id: UUID, now: float) -> bool:
         """Store a tenant's secrets under the present key, as a new version; False where they are already, or it is gone.
 
         Raises Refused(WRITE_CONFLICT) where others keep changing the record.
@@ -71,13 +71,23 @@ class Shelf:
             )
             if document is None or all(map(self._cipher.is_current, sealed_secrets(document))):
                 return False
-            if await self.write(replace(decode_tenant(tenant_id, version, document, self._cipher), version=version + 1)):
+            tenant = decode_tenant(tenant_id, version, document, self._cipher)
+            if await self.write(replace(tenant, version=next_version(version, now)), version):
                 return True
         raise Refused(WRITE_CONFLICT)
 
     def _tenant(self, tenant_id: UUID, reply: Reply) -> Tenant | None:
         version, document = _fields(reply)
         return None if document is None else decode_tenant(tenant_id, version, document, self._cipher)
+
+
+def next_version(version: int, now: float) -> int:
+    """The version after `version`, of a record that is written at `now`, in seconds since 1970.
+
+    It is the time in microseconds, and above the one before. A counter would come to a number again after the store has lost
+    writes, and a worker that remembers the lost record would take it for the present one.
+    """
+    return max(version + 1, int(now * 1_000_000))
 
 
 def _fields(reply: Reply) -> tuple[int, bytes | None]:

@@ -32,6 +32,7 @@ from gateway.tenancy.tenant import Status, Tenant
 from .changes import Changes
 from .owner import write_owner
 from .reservation import CREATION_LIMIT, Reservations
+from .shelf import next_version
 
 _SUFFIX_LETTERS, _SUFFIX_LENGTH, _SUFFIX_TRIES = string.ascii_lowercase + string.digits, 6, 8
 _SLUG_LENGTH = 48
@@ -132,7 +133,8 @@ class Tenants:
         entries = await self._client.command("ZRANGE", self._keys.tenants(), 0, -1)
         assert isinstance(entries, list)
         ids = [UUID(entry.decode()) for entry in entries if isinstance(entry, bytes)]
-        return sum([await self._shelf.reencrypt(one) for one in ids])
+        now = self._changes.clock.now()
+        return sum([await self._shelf.reencrypt(one, now) for one in ids])
 
     async def change(self, tenant_id: UUID, edit: Callable[[Tenant], Tenant]) -> Tenant:
         """See Changes.tenant. Raises NOT_FOUND, WRITE_CONFLICT, and what `edit` raises."""
@@ -188,7 +190,7 @@ class Tenants:
             name=new.name,
             status=Status.ACTIVE,
             plan=new.plan or org.default_plan,
-            version=1,
+            version=next_version(0, now),
             created_at=now,
             updated_at=now,
             external_ref=new.external_ref,

@@ -57,7 +57,8 @@ async def test_a_retired_key_still_decrypts_until_everything_is_encrypted_anew(s
     assert await during.tenants.reencrypt() == 0
     anew = await after.tenants.get(created.tenant.id)
     assert anew.secrets == created.tenant.secrets
-    assert (anew.version, anew.updated_at) == (2, created.tenant.updated_at)
+    assert anew.version > created.tenant.version
+    assert anew.updated_at == created.tenant.updated_at
 
 
 class TestCipher:
