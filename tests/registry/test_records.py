@@ -73,7 +73,8 @@ async def test_a_late_answer_does_not_replace_a_newer_record(registry: Registry)
 async def test_an_organization_is_what_is_configured_with_the_keys_that_are_stored(registry: Registry) -> None:
     minted = await registry.keys.mint("platform", "root", frozenset(), created_by="ops")
     lookup = OwnerOfKey(digest_of(minted.text))
-    expected = replace(ORGS["platform"], version=int(registry.clock.time * 1e6), keys=(minted.key,), updated_at=registry.clock.time)
+    now = registry.clock.time
+    expected = replace(ORGS["platform"], version=int(now * 1e6), keys=(minted.key,), updated_at=now)
     assert await registry.records.resolve(lookup) == expected
 
 
