@@ -10,8 +10,10 @@ from itertools import cycle, islice
 import jwt
 import psycopg
 import pytest
+from clinic.tenancy import Gateway, Identity, Tenancy
+from psycopg_pool import AsyncConnectionPool
 
-from .conftest import JWT_SECRET, Clinic
+from .conftest import JWT_SECRET, Clinic, Signer
 
 USERS = "/api/v1/users"
 SLUGS = ("avanter", "clinica-abc")
@@ -81,6 +83,15 @@ async def test_a_failed_request_leaves_no_schema_behind_on_its_connection(clinic
     assert all(isinstance(outcome, psycopg.errors.UndefinedTable) for outcome in lost)
 
 
+async def test_a_connection_forgets_its_tenant_with_the_transaction(server: str, signer: Signer) -> None:
+    async with AsyncConnectionPool(server, min_size=1, max_size=1, open=False) as pool:
+        tenancy = Tenancy(Gateway(signer.fetch), pool)
+        async with tenancy.transaction(Identity("avanter", "avanter", None)) as connection:
+            assert await search_path(connection) == "avanter"
+        async with pool.connection() as connection:
+            assert await search_path(connection) == '"$user", public'
+
+
 async def test_a_login_gives_a_token_for_the_tenant_and_the_account(clinic: Clinic) -> None:
     answer = await login(clinic, tenant="clinica-abc", password="clinica-abc-1-password")
     assert answer.status_code == 200
@@ -113,6 +124,12 @@ async def test_the_service_tells_that_its_database_answers(clinic: Clinic) -> No
 async def login(clinic: Clinic, **other: str):
     good = {"email": "user1@example.com", "password": "avanter-1-password", "tenant": "avanter"}
     return await clinic.http.post("/api/auth/login", json=good | other)
+
+
+async def search_path(connection: psycopg.AsyncConnection) -> str:
+    row = await (await connection.execute("SHOW search_path")).fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 def fresh_email() -> str:
