@@ -26,6 +26,10 @@ from .request import EXTENSION, Told
 HEAD_WITHIN = 10.0
 """Seconds that a head may take, from its first byte, or from the connection's beginning."""
 
+# Seconds for which a kept connection may still bring a request after the gateway has been told to stop: its client can't know
+# yet, and would take the end for a failure.
+_LAST_CALL = 0.5
+
 # What no callback tells of (a header that doesn't end, chunk extensions, trailers) may have this many bytes at a time, and as
 # many more as go with small chunks.
 _MAX_OVERHEAD = 64 << 10
@@ -45,6 +49,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._told = Told(b"", lambda: None)
         self._head_timer: asyncio.TimerHandle | None = None
         self._is_broken = False
+        self._is_ending = False
         self._in_head = False
         self._in_body = False
         self._to_websocket = False
@@ -64,6 +69,13 @@ class GatewayProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch_head()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        self._is_ending = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(_LAST_CALL, super().shutdown)
+        else:
+            super().shutdown()
 
     def data_received(self, data: bytes) -> None:
         if self._is_broken:
@@ -137,6 +149,8 @@ class GatewayProtocol(HttpToolsProtocol):
         self.url = target if _is_readable(target) else b"/"
         super().on_headers_complete()
         self.url = target
+        if self._is_ending and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def _watch_head(self) -> None:
         if self._head_timer is None and not self._in_body and not self.transport.is_closing():

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -25,19 +26,35 @@ async def walk(scope: Scope, receive: Receive, send: Send) -> None:
         await answer.body(b"hi", more=False)
 
 
+Served = tuple[asyncio.StreamReader, asyncio.StreamWriter, list[protocol.GatewayProtocol]]
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[Served]:
+    """A client's end of a connection, and the server's."""
+    config, state = Config(walk, lifespan="off", interface="asgi3", log_config=None, proxy_headers=False), ServerState()
+    connections: list[protocol.GatewayProtocol] = []
+
+    def accept() -> protocol.GatewayProtocol:
+        connections.append(protocol.GatewayProtocol(config, state, {}))
+        return connections[-1]
+
+    server = await asyncio.get_running_loop().create_server(accept, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    try:
+        yield reader, writer, connections
+    finally:
+        writer.close()
+        server.close()
+
+
 async def talk(*pieces: bytes) -> bytes:
     """What a client gets that sends these and then waits until the server closes."""
-    config, state = Config(walk, lifespan="off", interface="asgi3", log_config=None, proxy_headers=False), ServerState()
-    factory = partial(protocol.GatewayProtocol, config, state, {})
-    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    for piece in pieces:
-        writer.write(piece)
-        await writer.drain()
-    received = await asyncio.wait_for(reader.read(), 10)
-    writer.close()
-    server.close()
-    return received
+    async with serving() as (reader, writer, _):
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        return await asyncio.wait_for(reader.read(), 10)
 
 
 async def test_a_head_that_does_not_come_in_time_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,3 +85,25 @@ async def test_a_head_in_single_bytes_is_one_request() -> None:
     received = await talk(*(whole[n : n + 1] for n in range(len(whole))))
     assert received.startswith(b"HTTP/1.1 200 ")
     assert received.count(b"HTTP/1.1 ") == 1
+
+
+async def test_a_kept_connection_may_ask_once_more_after_the_end_was_announced() -> None:
+    asking = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with serving() as (reader, writer, connections):
+        writer.write(asking)
+        assert (await reader.readuntil(b"hi")).startswith(b"HTTP/1.1 200 ")
+        (connection,) = connections
+        connection.shutdown()
+        writer.write(asking)
+        last = await asyncio.wait_for(reader.read(), 10)
+        assert last.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in last
+
+
+async def test_a_kept_connection_that_asks_no_more_is_closed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "_LAST_CALL", 0.01)
+    async with serving() as (reader, writer, connections):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await reader.readuntil(b"hi")
+        connections[0].shutdown()
+        assert await asyncio.wait_for(reader.read(), 10) == b""
