@@ -339,15 +339,25 @@ async def test_a_slow_reader_of_100_mib_holds_the_upstream_back() -> None:
             await peer.say(bytes(65536))
             sent += 65536
 
-    async with serving(handle) as server, upstreams(server.url, idle=0.1) as pool:
+    async with serving(handle) as server, upstreams(server.url) as pool:
         response = await pool.send("u", GET, None)
-        await asyncio.sleep(0.3)  # longer than `idle`: it is not the upstream that is slow
+        await asyncio.sleep(0.3)
         assert sent < 16 * MIB
         read = 0
         async for piece in response.chunks():
             read += len(piece)
             assert sent - read < 16 * MIB
         assert read == 100 * MIB
+        await response.aclose()
+
+
+async def test_a_client_that_reads_slowly_is_not_the_upstreams_fault() -> None:
+    size = MIB  # more than is kept before the upstream is stopped, and no more than the sockets hold
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)
+    async with serving(answering(answer)) as server, upstreams(server.url, idle=0.3) as pool:
+        response = await pool.send("u", GET, None)
+        await asyncio.sleep(0.5)
+        assert sum([len(piece) async for piece in response.chunks()]) == size
         await response.aclose()
 
 

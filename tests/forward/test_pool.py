@@ -9,6 +9,7 @@ import pytest
 from gateway.clock import SystemClock
 from gateway.errors import UPSTREAM_BUSY, UPSTREAM_CLOSED, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE, Refused
 from gateway.forward import target
+from gateway.forward.balance import Balance
 from gateway.forward.pool import OutboundHead, Upstreams
 from gateway.settings.schema import Upstream
 
@@ -27,6 +28,13 @@ async def test_a_connection_that_the_upstream_closes_is_not_used_again() -> None
         await fetch(pool)
         await fetch(pool)
         assert server.connections == 2
+
+
+async def test_whoever_waits_is_served_also_where_no_connection_comes_back() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
+    async with serving(answering(answer)) as server, upstreams(server.url, max_connections=1) as pool:
+        assert await asyncio.gather(*(fetch(pool) for _ in range(5))) == [(200, b"ok")] * 5
+        assert server.connections == 5
 
 
 async def test_2400_cancelled_requests_on_ten_connections_leave_the_pool_working() -> None:
@@ -187,6 +195,15 @@ async def test_the_requests_go_to_the_targets_in_turn_and_to_the_least_busy() ->
         for _ in range(4):
             await fetch(pool)
         assert (one.connections, two.connections) == (1, 1)
+
+
+async def test_a_target_that_was_tried_is_not_chosen_again() -> None:
+    settings = Upstream(targets=("http://127.0.0.1:1",))
+    targets = [target.Target(target.Endpoint("127.0.0.1", port, None), settings, SystemClock()) for port in (1, 2, 3)]
+    balance = Balance(targets, SystemClock())
+    assert all(balance.choose(targets[:2]) is targets[2] for _ in range(6))
+    assert balance.has_other(targets[:2])
+    assert not balance.has_other(targets)
 
 
 async def test_a_certificate_is_verified(tmp_path: Path) -> None:

@@ -137,6 +137,22 @@ async def test_the_clients_close_reaches_the_upstream(code: int, reason: str) ->
         assert await closed == (code, reason)
 
 
+async def test_a_close_without_a_code_reaches_the_upstream_as_one() -> None:
+    closed: asyncio.Future[tuple[int | None, str | None]] = asyncio.get_running_loop().create_future()
+
+    async def wait(connection: ServerConnection) -> None:
+        closing = await closing_of(connection)
+        assert connection.protocol.close_rcvd is not None  # a frame, not an end without one
+        closed.set_result(closing)
+
+    async with between(wait) as (app, _):
+        client = await connect(app.url)
+        async with client.send_context():
+            client.protocol.send_close()
+        async with asyncio.timeout(5):
+            assert await closed == (1005, "")
+
+
 async def test_a_client_that_vanishes_ends_the_upstreams_connection() -> None:
     closed = asyncio.Event()
 
