@@ -160,8 +160,8 @@ class Upstream(Model):
     """How long to wait for what."""
     max_connections: Annotated[int, Field(ge=1), NoBoolean] = 256
     """Connections to each target at once."""
-    keep_alive: Duration = 30.0
-    """How long an unused connection is kept."""
+    keep_alive: Duration = 4.0
+    """How long an unused connection is kept. Keep it below the upstream's own time, often 5s: a request that meets its end is lost."""
     ca_file: Path | None = None
     """Certificate authorities that `https` targets are checked against; the system's where none is named."""
 
