@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from gateway.app import StartFault, open_gateway
 from gateway.edge.protocol import GatewayProtocol
+from gateway.edge.websocket import GatewayWebSocket
 from gateway.errors import Refused
 from gateway.identity.keyring import KeyFault
 from gateway.settings.fault import Faults
@@ -42,7 +43,7 @@ class Listening:
             uvicorn.Config(
                 app,
                 http=GatewayProtocol,
-                ws="websockets-sansio",
+                ws=GatewayWebSocket,
                 ws_max_size=1 << 20,
                 lifespan="off",
                 interface="asgi3",

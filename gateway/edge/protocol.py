@@ -72,10 +72,10 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         self._is_ending = True
-        if self.cycle is None or self.cycle.response_complete:
-            self.loop.call_later(_LAST_CALL, super().shutdown)
-        else:
+        if self._is_answering():
             super().shutdown()
+        else:
+            self.loop.call_later(_LAST_CALL, super().shutdown)
 
     def data_received(self, data: bytes) -> None:
         if self._is_broken:
@@ -91,8 +91,11 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._overhead > _MAX_OVERHEAD:
             problem = BAD_REQUEST if self._in_body else HEADERS_TOO_LARGE
             self._break(Refused(problem, f"More than {_MAX_OVERHEAD} bytes of headers, trailers or chunk extensions."))
-        elif self.cycle is None or self.cycle.response_complete:
+        elif not self._is_answering():
             self._watch_head()
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -197,6 +200,8 @@ class GatewayProtocol(HttpToolsProtocol):
             _check_version(version, self.headers)
             if wants_websocket:
                 check_handshake(method, version, self.headers)
+                if self._is_answering():
+                    raise Refused(BAD_REQUEST, "A WebSocket handshake waits for the answer to the request before it.")
         except Refused as refused:
             fault = refused
         self._to_websocket = wants_websocket and fault is None and _is_readable(self.url)

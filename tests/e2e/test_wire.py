@@ -234,6 +234,9 @@ KEY = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
         ("GET", (b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: short")),
         ("GET", (b"Sec-WebSocket-Version: 13", KEY, KEY)),
         ("POST", (b"Sec-WebSocket-Version: 13", KEY, FIVE)),
+        ("GET", (b"Sec-WebSocket-Version: 13", KEY, b"Upgrade: websocket")),
+        ("GET", (b"Sec-WebSocket-Version: 13", KEY, b"Sec-WebSocket-Protocol: a b")),
+        ("GET", (b"Sec-WebSocket-Version: 13", KEY, b"Sec-WebSocket-Extensions: =")),
     ],
 )
 def test_a_broken_websocket_handshake_opens_no_tunnel(
@@ -241,6 +244,23 @@ def test_a_broken_websocket_handshake_opens_no_tunnel(
 ) -> None:
     asking = head(f"{line} {at} HTTP/1.1", customer, b"Connection: Upgrade", b"Upgrade: websocket", *fields)
     refused(world, exchange(world, asking + head(f"GET {at} HTTP/1.1", customer)), at, code="BAD_REQUEST")
+
+
+def test_a_websocket_does_not_overtake_the_answer_before_it(world: World, customer: Customer, at: str) -> None:
+    fields = (b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: 13", KEY)
+    replies = exchange(world, head(f"GET {at} HTTP/1.1", customer) + head(f"GET {at}-tunnel HTTP/1.1", customer, *fields))
+    assert [reply.status for reply in replies] == [200, 400]
+    assert world.upstream.at(f"{at}-tunnel") == []
+
+
+def test_a_refused_websocket_is_one_line_of_the_log_without_its_query(world: World, at: str) -> None:
+    fields = (b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: 13", KEY)
+    (reply,) = exchange(world, head(f"GET {at}?api_key={(secret := uuid4().hex)} HTTP/1.1", None, *fields))
+    assert (reply.status, reply.problem["code"]) == (401, "TOKEN_MISSING")
+    assert secret not in world.gateway.output
+    assert eventually(lambda: at in world.gateway.output)
+    (line,) = [line for line in world.gateway.output.splitlines() if at in line or "handshake" in line]
+    assert reply.fields["x-request-id"] in line
 
 
 # Targets
