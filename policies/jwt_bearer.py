@@ -6,14 +6,11 @@ says is believed before its signature holds, except which key to try.
 
 from __future__ import annotations
 
-import json
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Annotated, ClassVar, NoReturn
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
@@ -21,15 +18,14 @@ from gateway.errors import (
     TENANT_UNKNOWN,
     TOKEN_EXPIRED,
     TOKEN_INVALID,
-    TOKEN_MALFORMED,
     TOKEN_MISSING,
     TOKEN_NOT_ACTIVE,
     TOKEN_REVOKED,
     Problem,
-    Refused,
 )
 from gateway.pipeline.claim import Evidence
 from gateway.pipeline.issuer import Issuer
+from gateway.pipeline.jws import CHALLENGE, Token, parse, refuse
 from gateway.pipeline.lookup import TenantBySlug
 from gateway.pipeline.policy import Phase, PolicyConfig, Setup
 from gateway.pipeline.principal import Principal
@@ -38,30 +34,22 @@ from gateway.tenancy.credential import Revocations
 from gateway.tenancy.slug import is_slug
 from gateway.tenancy.tenant import Tenant
 
-_MAX_TOKEN = 8 << 10
-# JSON cannot be nested deeper than it has opening brackets; this many is far from what any parser's stack can't take.
-_MAX_BRACKETS = 400
 _MAX_TEXT = 255
 _LAST_INSTANT = 253_402_300_799
 """The end of the year 9999. A later `exp` is a mistake, such as milliseconds, and would make a token that lives for ever."""
 
-_COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
-# RFC 8725, 3.11: a token of another purpose (refresh, logout, our own identity tokens) has another `typ`.
-_ACCESS_TYPES = frozenset({"jwt", "at+jwt"})
 # Issuers that type their tokens by a claim: `typ` (Keycloak), `token_use` (Cognito), `token_type` and `type` (frameworks).
 _TYPE_CLAIMS = ("typ", "token_use", "token_type", "type")
 _OTHER_TYPES = frozenset({"refresh", "offline", "logout", "refresh_token", "logout_token", "refresh+jwt", "logout+jwt"})
 _LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
-_CHALLENGE = 'Bearer realm="tenantgate"'
-
 
 class JwtBearer:
     phase: ClassVar[Phase] = Phase.AUTHENTICATE
     missing: ClassVar[Problem] = TOKEN_MISSING
-    challenge: ClassVar[str] = _CHALLENGE
+    challenge: ClassVar[str] = CHALLENGE
 
     class Config(PolicyConfig):
         model_config = ConfigDict(use_attribute_docstrings=True)
@@ -91,9 +79,13 @@ class JwtBearer:
 
 @dataclass(frozen=True, slots=True)
 class JwtClaim:
-    """A token that holds by itself. What is left to see is whether its tenant exists and has not revoked it."""
+    """A token that holds by itself. What is left to see is whether its tenant exists and has not revoked it.
+
+    `org`: the organization to which its issuer is confined; None: to none.
+    """
 
     tenant: str
+    org: str | None
     subject: str
     role: str | None
     scopes: frozenset[str]
@@ -107,10 +99,10 @@ class JwtClaim:
 
     def prove(self, evidence: Evidence) -> Principal:
         tenant = evidence.record
-        if not isinstance(tenant, Tenant):
-            _refuse(TENANT_UNKNOWN, "The token's tenant does not exist here.")
+        if not isinstance(tenant, Tenant) or self.org not in (None, tenant.org):
+            refuse(TENANT_UNKNOWN, "The token's tenant does not exist here.")
         if self._revoked(tenant.revocations):
-            _refuse(TOKEN_REVOKED)
+            refuse(TOKEN_REVOKED)
         return Principal(method="jwt", subject=self.subject, org=tenant.org, role=self.role, scopes=self.scopes)
 
     def _revoked(self, revocations: Revocations) -> bool:
@@ -119,34 +111,6 @@ class JwtClaim:
         instant = max(revocations.issued_before, revocations.subjects.get(self.subject, 0.0))
         # A token that hides its age may be as old as any.
         return instant > 0 and (self.issued_at is None or self.issued_at < instant)
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A compact JWS (RFC 7515, 7.1) of which nothing is proved yet."""
-
-    algorithm: str
-    key_id: str | None
-    payload: Mapping[str, object]
-    signed: bytes
-    signature: bytes
-
-
-def parse(text: str) -> Token:
-    """Raises Refused: TOKEN_MALFORMED where it is no JWT, TOKEN_INVALID where its header asks for what we don't do."""
-    match = _COMPACT.fullmatch(text) if len(text) <= _MAX_TOKEN else None
-    if match is None:
-        _refuse(TOKEN_MALFORMED, "A token is three parts of base64url, parted by dots, of at most 8 KiB together.")
-    header, payload = _json_object(_decoded(match[1])), _json_object(_decoded(match[2]))
-    if "crit" in header or "b64" in header:
-        _refuse(TOKEN_INVALID, "The token's header uses an extension that is not supported.")
-    typ = header.get("typ", "jwt")
-    if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in _ACCESS_TYPES:
-        _refuse(TOKEN_INVALID, "The token's `typ` is not that of an access token.")
-    algorithm, key_id = header.get("alg"), header.get("kid")
-    if not isinstance(algorithm, str) or not (key_id is None or isinstance(key_id, str)):
-        _refuse(TOKEN_INVALID, "The token's header needs `alg`, and `kid` is text.")
-    return Token(algorithm, key_id, payload, text[: match.end(2)].encode("ascii"), _decoded(match[3]))
 
 
 def issuer_of(token: Token, issuers: Iterable[Issuer]) -> Issuer:
@@ -159,7 +123,7 @@ def issuer_of(token: Token, issuers: Iterable[Issuer]) -> Issuer:
     fitting = named or [issuer for issuer in issuers if issuer.issuer is None]
     able = [issuer for issuer in fitting if token.algorithm in issuer.algorithms]
     if len(able) != 1:
-        _refuse(TOKEN_INVALID, "No issuer that is trusted here has this `iss` and signs with this `alg`.")
+        refuse(TOKEN_INVALID, "No issuer that is trusted here has this `iss` and signs with this `alg`.")
     return able[0]
 
 
@@ -169,22 +133,23 @@ def verify(token: Token, issuer: Issuer) -> None:
         # The key's own algorithm, never the token's, decides how it is used: a public key is no HMAC secret.
         if key.algorithm_name == token.algorithm and key.Algorithm.verify(token.signed, key.key, token.signature):
             return
-    _refuse(TOKEN_INVALID, "The token's signature does not hold under any key of its issuer.")
+    refuse(TOKEN_INVALID, "The token's signature does not hold under any key of its issuer.")
 
 
 def validate(payload: Mapping[str, object], issuer: Issuer, now: float) -> JwtClaim:
     """The claims of a verified token at `now`, in seconds since 1970. Raises Refused."""
     _check_purpose(payload)
     if issuer.audience is not None and not _is_audience(payload.get("aud"), issuer.audience):
-        _refuse(TOKEN_INVALID, "The token's `aud` is not the one that is expected here.")
+        refuse(TOKEN_INVALID, "The token's `aud` is not the one that is expected here.")
     issued_at = _check_times(payload, issuer.leeway, now)
     subject, tenant = _text(payload, "sub"), _text(payload, issuer.tenant_claim)
     if subject is None or tenant is None:
-        _refuse(TOKEN_INVALID, f"The token needs the claims `sub` and `{issuer.tenant_claim}`, each one string.")
+        refuse(TOKEN_INVALID, f"The token needs the claims `sub` and `{issuer.tenant_claim}`, each one string.")
     if not is_slug(tenant):
-        _refuse(TENANT_UNKNOWN, "The token's tenant does not exist here.")
+        refuse(TENANT_UNKNOWN, "The token's tenant does not exist here.")
     return JwtClaim(
         tenant=tenant,
+        org=issuer.org,
         subject=subject,
         role=_text(payload, issuer.role_claim),
         scopes=_scopes(payload, issuer.scope_claim),
@@ -205,46 +170,11 @@ def _check_distinct(issuers: Sequence[Issuer]) -> None:
             raise ValueError(f"issuers {one.name!r} and {other.name!r} can't be told apart: give each its own `issuer`")
 
 
-def _decoded(part: str) -> bytes:
-    """Only the one spelling that base64url has for these bytes: a token is not to be had in several forms."""
-    try:
-        decoded = urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    except NotBase64:
-        decoded = b""
-    if urlsafe_b64encode(decoded).rstrip(b"=") != part.encode("ascii"):
-        _refuse(TOKEN_MALFORMED, "A part of the token is not base64url.")
-    return decoded
-
-
-def _json_object(raw: bytes) -> dict[str, object]:
-    """Strict JSON (RFC 8259) in UTF-8: no byte order mark, no NaN, no name twice, or two readers would read two tokens."""
-    value: object = None
-    if raw.count(b"{") + raw.count(b"[") <= _MAX_BRACKETS:
-        try:
-            value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-        except ValueError:
-            value = None
-    if not isinstance(value, dict):
-        _refuse(TOKEN_MALFORMED, "Header and payload of a token are JSON objects in UTF-8, without a name twice.")
-    return value
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a name twice")
-    return made
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
 def _check_purpose(payload: Mapping[str, object]) -> None:
     said = {value.lower() for value in (payload.get(name) for name in _TYPE_CLAIMS) if isinstance(value, str)}
     events = payload.get("events")
     if said & _OTHER_TYPES or (isinstance(events, dict) and _LOGOUT_EVENT in events):
-        _refuse(TOKEN_INVALID, "The token is of another kind than an access token.")
+        refuse(TOKEN_INVALID, "The token is of another kind than an access token.")
 
 
 def _is_audience(said: object, expected: str) -> bool:
@@ -258,11 +188,11 @@ def _check_times(payload: Mapping[str, object], leeway: float, now: float) -> fl
     """Returns `iat`. Each instant is moved by `leeway` seconds in the token's favour."""
     expires, starts, issued = (_instant(payload, name) for name in ("exp", "nbf", "iat"))
     if expires is None:
-        _refuse(TOKEN_INVALID, "The token needs the claim `exp`.")
+        refuse(TOKEN_INVALID, "The token needs the claim `exp`.")
     if now >= expires + leeway:
-        _refuse(TOKEN_EXPIRED)
+        refuse(TOKEN_EXPIRED)
     if max(starts or 0.0, issued or 0.0) > now + leeway:
-        _refuse(TOKEN_NOT_ACTIVE)
+        refuse(TOKEN_NOT_ACTIVE)
     return issued
 
 
@@ -271,7 +201,7 @@ def _instant(payload: Mapping[str, object], name: str) -> float | None:
         return None
     value = payload[name]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LAST_INSTANT:
-        _refuse(TOKEN_INVALID, f"The token's `{name}` is not a number of seconds since 1970.")
+        refuse(TOKEN_INVALID, f"The token's `{name}` is not a number of seconds since 1970.")
     return float(value)
 
 
@@ -281,7 +211,7 @@ def _text(payload: Mapping[str, object], name: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT or not value.isprintable() or value != value.strip():
-        _refuse(TOKEN_INVALID, f"The token's `{name}` is not one plain string of 1 to {_MAX_TEXT} characters.")
+        refuse(TOKEN_INVALID, f"The token's `{name}` is not one plain string of 1 to {_MAX_TEXT} characters.")
     return value
 
 
@@ -292,9 +222,5 @@ def _scopes(payload: Mapping[str, object], name: str) -> frozenset[str]:
         return frozenset()
     scopes = [scope for scope in value.split(" ") if scope] if isinstance(value, str) else value
     if not isinstance(scopes, list) or not all(isinstance(scope, str) and _SCOPE.fullmatch(scope) for scope in scopes):
-        _refuse(TOKEN_INVALID, f"The token's `{name}` is not a list of scopes, nor a string of them parted by spaces.")
+        refuse(TOKEN_INVALID, f"The token's `{name}` is not a list of scopes, nor a string of them parted by spaces.")
     return frozenset(scopes)
-
-
-def _refuse(problem: Problem, detail: str = "") -> NoReturn:
-    raise Refused(problem, detail, headers=(("WWW-Authenticate", f'{_CHALLENGE}, error="invalid_token"'),))

@@ -94,4 +94,5 @@ def _issuer(name: str, settings: IssuerSettings, keys: KeySet) -> Issuer:
         tenant_claim=settings.claims.tenant,
         role_claim=settings.claims.role,
         scope_claim=settings.claims.scopes,
+        org=settings.org,
     )

@@ -17,7 +17,8 @@ class KeySet(Protocol):
 
 @dataclass(frozen=True)
 class Issuer:
-    """`tenant_claim`, `role_claim`, `scope_claim` name the claims; `leeway` is in seconds."""
+    """`tenant_claim`, `role_claim`, `scope_claim` name the claims; `leeway` is in seconds. `org`: the
+    organization whose tenants alone its tokens may name; None: any."""
 
     name: str
     algorithms: frozenset[str]
@@ -28,3 +29,4 @@ class Issuer:
     tenant_claim: str = "tenant"
     role_claim: str = "role"
     scope_claim: str = "scope"
+    org: str | None = None

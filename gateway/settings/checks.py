@@ -31,6 +31,8 @@ def check(document: Document) -> None:
         check_secrets(document, path, secrets)
     for path, issuer in _parts(document, ("identity", "issuers", "*"), IssuerSettings):
         check_issuer(document, path, issuer)
+        if issuer.org is not None and issuer.org not in declared(document, "orgs"):
+            document.refuse_reference((*path, "org"), "org", issuer.org, declared(document, "orgs"))
     for path, upstream in _parts(document, ("upstreams", "*"), Upstream):
         _check_targets(document, path, upstream)
     _check_metrics(document)

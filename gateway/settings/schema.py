@@ -131,6 +131,8 @@ class IssuerSettings(Model):
     """Value that `iss` must have."""
     audience: str | None = None
     """Value that `aud` must have, or contain."""
+    org: Name | None = None
+    """Organization whose tenants alone its tokens may name; none: those of every organization."""
     leeway: Duration = 0.0
     """Tolerance for `exp`, `nbf` and `iat`, for clocks that differ."""
     claims: Claims = Claims()

@@ -29,7 +29,8 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=repr).encode
 def configure(stream: TextIO, level: str = "INFO") -> None:
     """Send everything that is logged in this process, by libraries too, to `stream` as JSON lines.
 
-    uvicorn's own access log stays off: it writes queries, and queries may hold keys. So does httpx's.
+    uvicorn's own access log stays off: it writes queries, and queries may hold keys. So does httpx's. What uvicorn says when it
+    starts and stops, once for each listener, is said better by the command.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
@@ -48,7 +49,7 @@ def configure(stream: TextIO, level: str = "INFO") -> None:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
     logging.getLogger("uvicorn.access").disabled = True
-    for name in ("httpx", "httpcore"):
+    for name in ("httpx", "httpcore", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -182,6 +182,13 @@ def test_a_tenant_that_is_not_there_is_unknown() -> None:
         assert caught.value.problem is TENANT_UNKNOWN
 
 
+def test_an_issuer_of_one_organization_knows_no_tenant_of_another() -> None:
+    assert accept(claims(), org="voki").prove(Evidence(tenant())).org == "voki"
+    with pytest.raises(Refused) as caught:
+        accept(claims(), org="other").prove(Evidence(tenant()))
+    assert caught.value.problem is TENANT_UNKNOWN
+
+
 @pytest.mark.parametrize("said", [None, "", 7, ["ann"], {"a": 1}, True, "a" * 256, "ann\n", " ann", "a\x00b", "\ud800"])
 def test_the_subject_is_one_plain_string(said: object) -> None:
     assert_refused(TOKEN_INVALID, {**claims(), "sub": said})

@@ -154,10 +154,11 @@ class TestTheProcessLog:
         assert line.pop("time").endswith("+00:00")
         assert line == {"level": "warning", "logger": "some.library", "event": "hello world", "request_id": "r1"}
 
-    def test_takes_in_what_the_server_says_but_not_its_access_lines(self, stream):
+    def test_takes_in_what_goes_wrong_in_the_server_but_not_its_chatter_nor_its_access_lines(self, stream):
         logging.getLogger("uvicorn.error").info("started")
+        logging.getLogger("uvicorn.error").warning("failed")
         logging.getLogger("uvicorn.access").info('GET /?public_key=pk_0123456789abcdef "200"')
-        assert [line["event"] for line in logged(stream)] == ["started"]
+        assert [line["event"] for line in logged(stream)] == ["failed"]
 
     def test_hears_nothing_of_each_outgoing_request(self, stream):
         logging.getLogger("httpx").info("HTTP Request: GET https://issuer.example/jwks.json?token=x")
