@@ -43,7 +43,9 @@ def main() -> None:
     with _database() as database:
         app = create_app(database, secret, Gateway(_fetcher(jwks_url)), companies)
         listener = socket.create_server(("127.0.0.1", int(os.environ.get("CLINIC_PORT", "0"))))
-        server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
+        # Unused connections are the gateway's to close: it knows when none of its requests is on the way.
+        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=75)
+        server = _Server(config)
         asyncio.run(server.serve(sockets=[listener]))
 
 
