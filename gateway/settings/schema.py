@@ -163,7 +163,7 @@ class Upstream(Model):
     max_connections: Annotated[int, Field(ge=1), NoBoolean] = 256
     """Connections to each target at once."""
     keep_alive: Duration = 4.0
-    """How long an unused connection is kept. Keep it below the upstream's own time, often 5s: a request that meets its end is lost."""
+    """How long an unused connection is kept. Below the upstream's own time, often 5s: a request that meets its end is lost."""
     ca_file: Path | None = None
     """Certificate authorities that `https` targets are checked against; the system's where none is named."""
 
