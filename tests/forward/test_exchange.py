@@ -338,6 +338,7 @@ async def test_a_slow_reader_of_100_mib_holds_the_upstream_back() -> None:
         for _ in range(1600):
             await peer.say(bytes(65536))
             sent += 65536
+        await peer.gone()  # hanging up now would throw away what is not sent yet
 
     async with serving(handle) as server, upstreams(server.url) as pool:
         response = await pool.send("u", GET, None)
