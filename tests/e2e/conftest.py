@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -19,6 +20,7 @@ from gateway.tenancy.org import Organization
 
 from .recorder import Recorder
 from .stack import ADMIN_KEY, Customer, GatewayProcess, environment, provision
+from .stage import PATIENCE, Stage
 
 CONFIG = Path(__file__).with_name("gateway.yaml")
 
@@ -83,3 +85,33 @@ def upstream() -> Iterator[Recorder]:
 def world(launch: Callable[..., GatewayProcess], upstream: Recorder, store_socket: Path) -> World:
     environ, prefix = environment(), f"e2e-{uuid4().hex[:8]}"
     return World(launch(upstream.url, environ, prefix), upstream, f"unix://{store_socket}", prefix, environ)
+
+
+@pytest.fixture(scope="session")
+def door() -> Iterator[socket.socket]:
+    """Where the upstream of `patient` listens, whoever serves there: the gateway knows one address, each test its own loop."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        yield door
+
+
+@pytest.fixture(scope="session")
+def patient(launch: Callable[..., GatewayProcess], door: socket.socket) -> GatewayProcess:
+    """A gateway that lets its upstream take the time that a test takes."""
+    timeouts = {f"TENANTGATE__UPSTREAMS__RECORDER__TIMEOUTS__{name}": f"{PATIENCE}s" for name in ("FIRST_BYTE", "IDLE")}
+    return launch(f"http://127.0.0.1:{door.getsockname()[1]}", environment() | timeouts, f"e2e-{uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def customer(patient: GatewayProcess) -> Customer:
+    """A tenant of `patient`."""
+    return provision(patient, f"t-{uuid4().hex[:12]}")
+
+
+@pytest.fixture
+async def stage(door: socket.socket) -> AsyncIterator[Stage]:
+    """The upstream of `patient`, as the test plays it."""
+    stage = Stage()
+    server = await asyncio.start_server(stage.connected, sock=door.dup(), limit=1 << 20)
+    yield stage
+    server.close()
+    stage.close()
