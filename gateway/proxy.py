@@ -166,10 +166,12 @@ class Proxy:
         head = OutboundHead(call.request.method, call.request.target, self._outbound(admission, route.upstream))
         accepted = {**ours, "X-Request-Id": answer.request_id}
         refused = await tunnel(scope, receive, send, self._machine.upstreams, route.upstream, head, accepted)
-        if refused is not None:
-            sighting.upstream_status = refused.status
-            await answer.start(refused.status, refused.headers, ours)
-            await answer.body(refused.body, more=False)
+        if refused is None:
+            sighting.upstream_status = answer.status = 101
+            return
+        sighting.upstream_status = refused.status
+        await answer.start(refused.status, refused.headers, ours)
+        await answer.body(refused.body, more=False)
 
     def _outbound(self, admission: Admission, upstream: str) -> list[tuple[bytes, bytes]]:
         call = admission.call

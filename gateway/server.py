@@ -45,6 +45,7 @@ class Listening:
                 http=GatewayProtocol,
                 ws=GatewayWebSocket,
                 ws_max_size=1 << 20,
+                ws_per_message_deflate=False,  # its processor time and memory are the clients' to spend, not ours
                 lifespan="off",
                 interface="asgi3",
                 log_config=None,

@@ -18,6 +18,7 @@ from websockets.typing import Subprotocol
 
 from .stack import Customer, GatewayProcess
 from .stage import PATIENCE, Stage, comes_back, is_admitted
+from .wire import eventually
 
 Handle = Callable[[ServerConnection], Awaitable[None]]
 
@@ -77,6 +78,12 @@ async def test_messages_pass_both_ways_under_the_caller_s_identity(
     keys = jwt.PyJWKSet.from_dict(patient.public.get("/.well-known/jwks.json").json())
     claims = jwt.decode(token, keys.keys[0], algorithms=["EdDSA"], audience="recorder", issuer="tenantgate")
     assert (claims["tenant"], claims["htm"], claims["htu"]) == (customer.slug, "GET", "/api/socket")
+
+    def lines() -> list[tuple[object, ...]]:
+        return [(line["status"], line["code"], line["path"]) for line in patient.log if line.get("tenant") == customer.slug]
+
+    assert eventually(lines, within=5)
+    assert lines() == [(101, "OK", "/api/socket")]
 
 
 async def test_the_upstream_chooses_among_the_subprotocols(
