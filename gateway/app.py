@@ -81,6 +81,9 @@ async def open_gateway(settings: Settings, clock: Clock | None = None) -> AsyncI
     clock = clock or SystemClock()
     metrics, log = Metrics(), AccessLog(sys.stdout, clock)
     async with open_store(settings.store, _observing(metrics)) as store:
+        shortfall = await store.durable.shortfall()
+        if shortfall and settings.store.require_durable:
+            raise StartFault(f"store.require_durable is set, and the store can lose a change that has answered: {shortfall}.")
         keysets = KeySets(settings.identity.issuers, clock)
         upstreams = Upstreams(settings.upstreams, clock)
         secrets, orgs = settings.secrets, orgs_of(settings)

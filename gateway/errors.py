@@ -184,6 +184,13 @@ UPSTREAM_TIMEOUT = _problem("UPSTREAM_TIMEOUT", 504, _U, "Upstream too slow", "T
 STORE_UNAVAILABLE = _problem(
     "STORE_UNAVAILABLE", 503, _S, "State store unavailable", "Try again when `Retry-After` has passed; the operator sees why."
 )
+WRITE_NOT_DURABLE = _problem(
+    "WRITE_NOT_DURABLE",
+    503,
+    _S,
+    "Change not known to be on disk",
+    "The change is in force, but a store that fails now may lose it; read before you repeat it.",
+)
 KEYS_UNAVAILABLE = _problem(
     "KEYS_UNAVAILABLE", 503, _F, "Issuer's keys unavailable", "Try again; the operator checks the issuer's JWKS."
 )

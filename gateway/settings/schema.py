@@ -85,6 +85,9 @@ class StoreSettings(Model):
     """How long a request waits for the store before it is refused with STORE_UNAVAILABLE."""
     prefix: Annotated[str, Field(pattern=_STORE_PREFIX)] = "tg"
     """Prefix of every key in the store, so that several gateways can share one."""
+    require_durable: bool = False
+    """Don't start with a store that can lose a change of a tenant that has answered: no append-only file, no `WAITAOF`, or
+    `appendfsync` other than `always`. The embedded store is durable in any case."""
 
 
 class Secrets(Model):

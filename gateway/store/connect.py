@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .client import Client, Observe
+from .durable import Durable
 from .embedded import EmbeddedServer
 from .keyspace import Keyspace
 
@@ -17,12 +19,23 @@ _CONTROL_DEADLINE = 3.0
 
 
 class Store:
-    """`data` serves requests under a short deadline, `control` everything that may take longer; neither waits for the other."""
+    """`data` serves requests under a short deadline, `control` everything that may take longer; neither waits for the other.
+    `durable` waits until what they wrote is on disk."""
 
-    def __init__(self, url: str, *, prefix: str, deadline: float, observe: Observe | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str,
+        deadline: float,
+        observe: Observe | None = None,
+        files: Path | None = None,
+        require_durable: bool = False,
+    ) -> None:
         self.keys = Keyspace(prefix)
         self.data = Client(url, deadline, observe)
         self.control = Client(url, _CONTROL_DEADLINE, observe)
+        self.durable = Durable(url, self.keys.named("durable"), files=files, required=require_durable)
 
     async def ping(self) -> None:
         """Raises Refused(STORE_UNAVAILABLE) where the store does not answer within the data path's deadline."""
@@ -31,6 +44,7 @@ class Store:
     async def close(self) -> None:
         await self.data.close()
         await self.control.close()
+        await self.durable.close()
 
 
 @asynccontextmanager
@@ -41,7 +55,10 @@ async def open_store(settings: StoreSettings, observe: Observe | None = None) ->
     embedded one does not start.
     """
     if settings.url == "embedded":
-        async with EmbeddedServer(settings.data_dir) as server, _connected(server.url, settings, observe) as store:
+        async with (
+            EmbeddedServer(settings.data_dir) as server,
+            _connected(server.url, settings, observe, server.files) as store,
+        ):
             yield store
     else:
         async with _connected(settings.url, settings, observe) as store:
@@ -49,8 +66,17 @@ async def open_store(settings: StoreSettings, observe: Observe | None = None) ->
 
 
 @asynccontextmanager
-async def _connected(url: str, settings: StoreSettings, observe: Observe | None) -> AsyncIterator[Store]:
-    store = Store(url, prefix=settings.prefix, deadline=settings.deadline, observe=observe)
+async def _connected(
+    url: str, settings: StoreSettings, observe: Observe | None, files: Path | None = None
+) -> AsyncIterator[Store]:
+    store = Store(
+        url,
+        prefix=settings.prefix,
+        deadline=settings.deadline,
+        observe=observe,
+        files=files,
+        require_durable=settings.require_durable,
+    )
     try:
         yield store
     finally:

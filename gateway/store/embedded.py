@@ -62,6 +62,11 @@ class EmbeddedServer:
         return f"unix://{self._socket}"
 
     @property
+    def files(self) -> Path:
+        """Directory of the append-only file."""
+        return self._directory / "appendonlydir"
+
+    @property
     def pid(self) -> int | None:
         """Process id of the server that runs now."""
         return None if self._process is None else self._process.pid
