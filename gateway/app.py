@@ -111,7 +111,8 @@ async def open_gateway(settings: Settings, clock: Clock | None = None) -> AsyncI
         )
         tenants, keys = Tenants(changes), Keys(changes, settings.identity.key_prefix)
         admin_keys = {name: key.get_secret_value() for name, key in secrets.admin_keys.items()}
-        operator, readiness = operator_app(tenants, admin_keys, plans, orgs, declared), Readiness()
+        operator = operator_app(tenants, admin_keys, plans, orgs, declared, changes.audit)
+        readiness = Readiness()
         checks = {"store": store.ping, "serving": readiness.check}
         admin = admin_app(operator, checks, metrics.exposition, signer.jwks)
         await keysets.start()

@@ -15,12 +15,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.errors import TENANT_IS_ARCHIVED, Refused
+from gateway.registry.audit import Audit
+from gateway.registry.audit_entry import Actor
 from gateway.registry.tenants import NewTenant, Tenants
 from gateway.tenancy.credential import SigningSecret, WidgetKey
 from gateway.tenancy.plan import Metric, Plan
 from gateway.tenancy.tenant import Status, Tenant
 
 from .admin_key import AdminKeyRequired
+from .audit import audit_routes
 from .body import invalid, read_body, read_query
 from .envelope import Enveloped, success, unmatched
 from .parameters import ById, Nothing, Page, Reason, Rotation, Suspension
@@ -38,6 +41,7 @@ def operator_app(
     plans: Mapping[str, Plan],
     orgs: Mapping[str, object],
     metrics: Mapping[str, Metric],
+    audit: Audit,
 ) -> Starlette:
     """To be mounted at `/api/v1`. `admin_keys`: the operators' keys by name. The first of `orgs` is the default one."""
     calls = _Calls(tenants, plans, tuple(orgs), tuple(metrics.values()))
@@ -52,6 +56,7 @@ def operator_app(
             Route("/archive/tenant", calls.archive, methods=["POST"]),
             Route("/fetch/tenant", calls.fetch, methods=["GET"]),
             Route("/fetch/tenants", calls.fetch_page, methods=["GET"]),
+            *audit_routes(audit, tuple(orgs)),
         ],
         middleware=[Middleware(Enveloped), Middleware(AdminKeyRequired, keys=admin_keys)],
         exception_handlers={HTTPException: unmatched},
@@ -78,7 +83,7 @@ class _Calls:
             external_ref=body.external_ref,
             plan=body.plan_tier or None,
         )
-        created = await self._tenants.create(new, lambda tenant: body.over(tenant, self._metrics))
+        created = await self._by(request).create(new, lambda tenant: body.over(tenant, self._metrics))
         _note("tenant.created", request, created.tenant)
         shown = {"tenant_id": str(created.tenant.id), "tenant_secret": created.secret, **self._view(created.tenant)}
         return success(shown, "Tenant provisioned. Save the tenant_secret — it is shown only this once.", 201)
@@ -92,13 +97,13 @@ class _Calls:
                 raise Refused(TENANT_IS_ARCHIVED)
             return body.over(tenant, self._metrics)
 
-        tenant = await self._tenants.change(tenant_id, edit)
+        tenant = await self._by(request).change(tenant_id, edit)
         _note("tenant.updated", request, tenant)
         return success(self._view(tenant), "Tenant updated.")
 
     async def rotate_secret(self, request: Request) -> Response:
         asked = await self._without_body(request, Rotation)
-        tenant, secret = await self._tenants.rotate_secret(asked.tenant_id, asked.grace_seconds)
+        tenant, secret = await self._by(request).rotate_secret(asked.tenant_id, asked.grace_seconds)
         _note("tenant.secret_rotated", request, tenant)
         data = {"tenant_id": str(tenant.id), "tenant_secret": secret, "rotated_at": timestamp(tenant.updated_at)}
         ending = _ending(tenant.secrets)
@@ -106,7 +111,7 @@ class _Calls:
 
     async def rotate_widget_key(self, request: Request) -> Response:
         asked = await self._without_body(request, Rotation)
-        tenant, key = await self._tenants.rotate_widget_key(asked.tenant_id, asked.grace_seconds)
+        tenant, key = await self._by(request).rotate_widget_key(asked.tenant_id, asked.grace_seconds)
         _note("tenant.widget_key_rotated", request, tenant)
         data = {"tenant_id": str(tenant.id), "widget_public_key": key, "rotated_at": timestamp(tenant.updated_at)}
         ending = _ending(tenant.widget_keys)
@@ -118,19 +123,19 @@ class _Calls:
         body = await read_body(request, Reason)
         if None not in (asked.reason, body.reason) and asked.reason != body.reason:
             raise invalid({"reason": "differs between query and body"})
-        tenant = await self._tenants.set_status(asked.tenant_id, Status.SUSPENDED, asked.reason or body.reason)
+        tenant = await self._by(request).set_status(asked.tenant_id, Status.SUSPENDED, asked.reason or body.reason)
         _note("tenant.suspended", request, tenant)
         return success(self._view(tenant), "Tenant suspended. Its calls are refused until it is reactivated.")
 
     async def reactivate(self, request: Request) -> Response:
         asked = await self._without_body(request, ById)
-        tenant = await self._tenants.set_status(asked.tenant_id, Status.ACTIVE)
+        tenant = await self._by(request).set_status(asked.tenant_id, Status.ACTIVE)
         _note("tenant.unsuspended", request, tenant)
         return success(self._view(tenant), "Tenant reactivated. Its calls resume immediately.")
 
     async def archive(self, request: Request) -> Response:
         asked = await self._without_body(request, ById)
-        tenant = await self._tenants.set_status(asked.tenant_id, Status.ARCHIVED)
+        tenant = await self._by(request).set_status(asked.tenant_id, Status.ARCHIVED)
         _note("tenant.archived", request, tenant)
         return success(self._view(tenant), "Tenant archived. Its calls are refused for good; its data is kept.")
 
@@ -148,6 +153,9 @@ class _Calls:
             "offset": page.offset,
         }
         return success(data, "Tenants fetched.")
+
+    def _by(self, request: Request) -> Tenants:
+        return self._tenants.by(Actor(request.state.operator, request.state.request_id))
 
     def _view(self, tenant: Tenant) -> dict[str, object]:
         return tenant_view(tenant, self._plans, self._metrics)

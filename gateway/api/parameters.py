@@ -29,6 +29,7 @@ def _whole_number(text: object) -> object:
 
 
 Number = BeforeValidator(_whole_number)
+TenantId = Annotated[UUID, BeforeValidator(_tenant_id)]
 
 
 class Input(BaseModel):
@@ -40,7 +41,7 @@ class Nothing(Input):
 
 
 class ById(Input):
-    tenant_id: Annotated[UUID, BeforeValidator(_tenant_id)]
+    tenant_id: TenantId
 
 
 class Rotation(ById):

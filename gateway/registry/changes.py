@@ -17,6 +17,8 @@ from gateway.store.script import Script
 from gateway.tenancy.org import Organization
 from gateway.tenancy.tenant import Tenant
 
+from .audit import Audit
+from .audit_entry import Act, pending
 from .records import Records
 from .shelf import Shelf, next_version
 
@@ -30,14 +32,19 @@ _PAUSE = 0.02
 
 
 class Changes:
-    """What all writers of records share. `records` of this process forget what is changed here at once."""
+    """What all writers of records share. `records` of this process forget what is changed here at once.
+
+    Every change is noted in the audit trail and waits for the disk. Where that fails Refused(STORE_UNAVAILABLE,
+    WRITE_NOT_DURABLE) is raised although the change is in force.
+    """
 
     def __init__(self, shelf: Shelf, records: Records, clock: Clock) -> None:
         self.shelf = shelf
         self.clock = clock
+        self.audit = Audit(shelf.store, clock.now)
         self._records = records
 
-    async def tenant(self, tenant_id: UUID, edit: Callable[[Tenant], Tenant]) -> Tenant:
+    async def tenant(self, tenant_id: UUID, edit: Callable[[Tenant], Tenant], act: Act) -> Tenant:
         """The tenant as it is after `edit`, which may run several times, and may raise Refused to end the change.
 
         An edit that changes nothing writes nothing. Raises Refused(NOT_FOUND, WRITE_CONFLICT).
@@ -49,20 +56,23 @@ class Changes:
             return new
 
         control = self.shelf.store.control
-        return await self._change(lambda: self.shelf.tenant(tenant_id, control), checked, "No tenant has this id.")
+        async with self.audit.around(tenant_id):
+            return await self._change(lambda: self.shelf.tenant(tenant_id, control), checked, act, "No tenant has this id.")
 
-    async def org(self, org_id: str, edit: Callable[[Organization], Organization]) -> Organization:
+    async def org(self, org_id: str, edit: Callable[[Organization], Organization], act: Act) -> Organization:
         """Likewise, of what is stored of an organization: its root keys."""
-        control = self.shelf.store.control
-        return await self._change(lambda: self.shelf.org(org_id, control), edit, "No organization of this name is configured.")
+        control, unknown = self.shelf.store.control, "No organization of this name is configured."
+        async with self.audit.around(org_id):
+            return await self._change(lambda: self.shelf.org(org_id, control), edit, act, unknown)
 
-    async def create(self, tenant: Tenant) -> None:
+    async def create(self, tenant: Tenant, act: Act) -> None:
         """Write the first version of a tenant. Raises Refused(WRITE_CONFLICT) where there is a record already."""
-        await self._list_origins(tenant, ())
-        if not await self._written(tenant, over=0):
-            raise Refused(WRITE_CONFLICT)
+        async with self.audit.around(tenant.id):
+            await self._list_origins(tenant, ())
+            if not await self._written(tenant, 0, pending(act, None, tenant, self.clock.now())):
+                raise Refused(WRITE_CONFLICT)
 
-    async def _change(self, read: Callable[[], Awaitable[R | None]], edit: Callable[[R], R], unknown: str) -> R:
+    async def _change(self, read: Callable[[], Awaitable[R | None]], edit: Callable[[R], R], act: Act, unknown: str) -> R:
         for _ in range(_ROUNDS):
             old = await read()
             if old is None:
@@ -72,15 +82,15 @@ class Changes:
                 return old
             new = replace(new, version=next_version(old.version, now), updated_at=now)
             await self._list_origins(new, _origins(old))
-            if await self._written(new, old.version):
+            if await self._written(new, old.version, pending(act, old, new, now)):
                 await self._tidy(old, new)
                 return new
             await asyncio.sleep(_PAUSE * random())  # noqa: S311 - spreads writers, keeps no secret
         raise Refused(WRITE_CONFLICT)
 
-    async def _written(self, record: Record, over: int) -> bool:
+    async def _written(self, record: Record, over: int, entry: bytes) -> bool:
         try:
-            return await self.shelf.write(record, over)
+            return await self.shelf.write(record, over, entry)
         finally:
             self._records.forget(record)
 

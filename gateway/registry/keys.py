@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Self
 from uuid import UUID
 
 from gateway.errors import NOT_FOUND, TOO_MANY_KEYS, Refused
+from gateway.errors import Owner as AtFault
 from gateway.tenancy.credential import ApiKey, Environment
 from gateway.tenancy.ids import new_id, typeid
 from gateway.tenancy.keytext import digest_of, new_api_key
 from gateway.tenancy.plan import RateLimit
 
+from .audit_entry import SYSTEM, Act, Actor, Json
 from .changes import Changes
 from .owner import Owner, write_owner
 
@@ -34,14 +37,20 @@ class Minted:
 
 
 class Keys:
-    """`prefix` starts the text of new keys. An owner is a tenant's id or an organization's name.
+    """`prefix` starts the text of new keys, `actor` makes the changes. An owner is a tenant's id or an organization's name.
 
-    Everything raises Refused: NOT_FOUND where there is no such owner or key, WRITE_CONFLICT, STORE_UNAVAILABLE.
+    Everything raises Refused: NOT_FOUND where there is no such owner or key, WRITE_CONFLICT, STORE_UNAVAILABLE; and
+    WRITE_NOT_DURABLE where a change is in force but not known to be on disk.
     """
 
-    def __init__(self, changes: Changes, prefix: str) -> None:
+    def __init__(self, changes: Changes, prefix: str, actor: Actor = SYSTEM) -> None:
         self._changes = changes
         self._prefix = prefix
+        self._actor = actor
+
+    def by(self, actor: Actor) -> Self:
+        """The same, where `actor` makes the changes."""
+        return type(self)(self._changes, self._prefix, actor)
 
     async def mint(
         self,
@@ -78,12 +87,25 @@ class Keys:
                 raise Refused(TOO_MANY_KEYS, f"The owner has {len(kept)} keys; {_KEYS_MAX} are the most.")
             return (key, *kept)
 
+        details: dict[str, Json] = {
+            "key_id": key.id,
+            "name": name,
+            "environment": environment,
+            "scopes": [*sorted(scopes)],
+            "created_by": created_by,
+            "allowed_domain_ids": None if allowed_domain_ids is None else [*allowed_domain_ids],
+            "rate_limit": None if rate is None else str(rate),
+            "expires_at": None if expires_at is None else int(expires_at),
+        }
         store = self._changes.shelf.store
         # First: a key that has a record must be found.
         await store.control.command("SET", store.keys.api_key(key.digest), write_owner(owner))
         try:
-            await self._edit(owner, add)
-        except Refused:
+            await self._edit(owner, add, Act(self._actor, "key.created", details))
+        except Refused as refused:
+            if refused.problem.owner is AtFault.STORE:
+                # The key may be in force.
+                raise
             await store.control.command("DEL", store.keys.api_key(key.digest))
             raise
         return Minted(text, key)
@@ -96,7 +118,8 @@ class Keys:
             _named(keys, key_id)
             return tuple(replace(key, revoked_at=key.revoked_at or now) if key.id == key_id else key for key in keys)
 
-        return _named(await self._edit(owner, edit), key_id)
+        act = Act(self._actor, "key.revoked", {"key_id": key_id})
+        return _named(await self._edit(owner, edit, act), key_id)
 
     async def list(self, owner: Owner) -> Keyring:
         """The newest first, ended ones for 90 days included."""
@@ -108,10 +131,10 @@ class Keys:
             raise Refused(NOT_FOUND, "No tenant or organization has this id.")
         return record.keys
 
-    async def _edit(self, owner: Owner, edit: Callable[[Keyring], Keyring]) -> Keyring:
+    async def _edit(self, owner: Owner, edit: Callable[[Keyring], Keyring], act: Act) -> Keyring:
         if isinstance(owner, UUID):
-            return (await self._changes.tenant(owner, lambda tenant: replace(tenant, keys=edit(tenant.keys)))).keys
-        return (await self._changes.org(owner, lambda org: replace(org, keys=edit(org.keys)))).keys
+            return (await self._changes.tenant(owner, lambda tenant: replace(tenant, keys=edit(tenant.keys)), act)).keys
+        return (await self._changes.org(owner, lambda org: replace(org, keys=edit(org.keys)), act)).keys
 
 
 def _named(keys: Keyring, key_id: str) -> ApiKey:

@@ -52,13 +52,17 @@ class Shelf:
         keys, updated_at = decode_org_keys(document)
         return replace(configured, version=version, keys=keys, updated_at=updated_at)
 
-    async def write(self, record: Record, over: int) -> bool:
-        """Store `record` over the version `over`, 0 where there is none yet; False where somebody else was faster."""
+    async def write(self, record: Record, over: int, entry: bytes = b"") -> bool:
+        """Store `record` over the version `over`, 0 where there is none yet; False where somebody else was faster.
+
+        `entry` is put into its owner's outbox in the same step.
+        """
         if isinstance(record, Tenant):
             key, document = self.store.keys.tenant(record.id), encode_tenant(record, self._cipher)
         else:
             key, document = self.store.keys.org(record.id), encode_org_keys(record.keys, record.updated_at)
-        return await self.store.control.run(_WRITE, [key], [over, record.version, document]) == 1
+        outbox = self.store.keys.outbox(record.id)
+        return await self.store.control.run(_WRITE, [key, outbox], [over, record.version, document, entry]) == 1
 
     async def reencrypt(self, tenant_id: UUID, now: float) -> bool:
         """Store a tenant's secrets under the present key, as a new version; False where they are already, or it is gone.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import secrets
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Self, TypeVar
 from uuid import UUID
 
 from gateway.errors import (
@@ -29,6 +29,7 @@ from gateway.tenancy.org import Organization
 from gateway.tenancy.slug import is_slug, schema_from, slug_from
 from gateway.tenancy.tenant import Status, Tenant
 
+from .audit_entry import SYSTEM, Act, Actor, Json
 from .changes import Changes
 from .owner import write_owner
 from .reservation import CREATION_LIMIT, Reservations
@@ -37,6 +38,7 @@ from .shelf import next_version
 _SUFFIX_LETTERS, _SUFFIX_LENGTH, _SUFFIX_TRIES = string.ascii_lowercase + string.digits, 6, 8
 _SLUG_LENGTH = 48
 _GRACES_MAX = 4
+_STATUS_ACTIONS = {Status.ACTIVE: "unsuspended", Status.SUSPENDED: "suspended", Status.ARCHIVED: "archived"}
 
 C = TypeVar("C", SigningSecret, WidgetKey)
 
@@ -70,18 +72,26 @@ def _unchanged(tenant: Tenant) -> Tenant:
 
 
 class Tenants:
-    """Everything raises Refused: STORE_UNAVAILABLE, and what is named below."""
+    """`actor` is who makes the changes. Everything raises Refused: STORE_UNAVAILABLE, and what is named below.
 
-    def __init__(self, changes: Changes) -> None:
+    What changes something raises WRITE_NOT_DURABLE too, where the change is in force but not known to be on disk.
+    """
+
+    def __init__(self, changes: Changes, actor: Actor = SYSTEM) -> None:
         self._changes = changes
+        self._actor = actor
         self._shelf = changes.shelf
         self._reservations = Reservations(changes.shelf.store, changes.clock.now)
+
+    def by(self, actor: Actor) -> Self:
+        """The same, where `actor` makes the changes."""
+        return type(self)(self._changes, actor)
 
     async def create(self, new: NewTenant, fill: Callable[[Tenant], Tenant] = _unchanged) -> Created:
         """Make a tenant; `fill` sets the fields that NewTenant does not have.
 
-        A refusal means that there is no such tenant, but for STORE_UNAVAILABLE, which leaves it open. Raises SLUG_TAKEN,
-        EXTERNAL_REF_TAKEN, INVALID_BODY (unknown organization, or no slug).
+        A refusal means that there is no such tenant, but for STORE_UNAVAILABLE, which leaves it open, and WRITE_NOT_DURABLE.
+        Raises SLUG_TAKEN, EXTERNAL_REF_TAKEN, INVALID_BODY (unknown organization, or no slug).
         """
         org = self._shelf.orgs.get(new.org)
         if org is None:
@@ -104,7 +114,7 @@ class Tenants:
             for key in taken:
                 await self._reservations.give_back(key, tenant_id)
             raise
-        await self._changes.create(tenant)
+        await self._changes.create(tenant, self._act("created", {"auto": False}))
         return replace(created, tenant=tenant)
 
     async def get(self, tenant_id: UUID) -> Tenant:
@@ -138,7 +148,7 @@ class Tenants:
 
     async def change(self, tenant_id: UUID, edit: Callable[[Tenant], Tenant]) -> Tenant:
         """See Changes.tenant. Raises NOT_FOUND, WRITE_CONFLICT, and what `edit` raises."""
-        return await self._changes.tenant(tenant_id, edit)
+        return await self._changes.tenant(tenant_id, edit, Act(self._actor))
 
     async def rotate_secret(self, tenant_id: UUID, grace_seconds: float = 0) -> tuple[Tenant, str]:
         """A new signing secret. The others end with the grace, or before where they would have. Raises TENANT_IS_ARCHIVED."""
@@ -149,7 +159,8 @@ class Tenants:
             _check_alive(tenant)
             return replace(tenant, secrets=(fresh, *_ending(tenant.secrets, now, grace_seconds)))
 
-        return await self.change(tenant_id, edit), text
+        act = self._act("secret_rotated", {"secret_id": fresh.id, "grace_seconds": int(grace_seconds)})
+        return await self._changes.tenant(tenant_id, edit, act), text
 
     async def rotate_widget_key(self, tenant_id: UUID, grace_seconds: float = 0) -> tuple[Tenant, str]:
         """Likewise for the widget key."""
@@ -160,7 +171,8 @@ class Tenants:
             _check_alive(tenant)
             return replace(tenant, widget_keys=(WidgetKey(text, now), *_ending(tenant.widget_keys, now, grace_seconds)))
 
-        return await self.change(tenant_id, edit), text
+        act = self._act("widget_key_rotated", {"grace_seconds": int(grace_seconds)})
+        return await self._changes.tenant(tenant_id, edit, act), text
 
     async def set_status(self, tenant_id: UUID, status: Status, reason: str | None = None) -> Tenant:
         """Move a tenant to `status`; `reason` is kept while it is suspended. To the status that it has: nothing happens.
@@ -177,7 +189,11 @@ class Tenants:
             kept = reason if status is Status.SUSPENDED else None
             return replace(tenant, status=status, profile=replace(tenant.profile, suspend_reason=kept))
 
-        return await self.change(tenant_id, edit)
+        act = self._act(_STATUS_ACTIONS.get(status, "updated"), {} if reason is None else {"reason": reason})
+        return await self._changes.tenant(tenant_id, edit, act)
+
+    def _act(self, what: str, details: Mapping[str, Json]) -> Act:
+        return Act(self._actor, f"tenant.{what}", details)
 
     def _blank(self, new: NewTenant, org: Organization, tenant_id: UUID, slug: str) -> Created:
         now = self._changes.clock.now()

@@ -87,7 +87,7 @@ class Durable:
         return self._next
 
     async def _round(self, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
+        if before is not None and not before.done():
             await asyncio.wait([before])
         self._running, self._next = self._next, None
         try:

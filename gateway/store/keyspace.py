@@ -75,6 +75,18 @@ class Keyspace:
         """String that exists while the nonce is remembered."""
         return self._key(tag, "nonce", value)
 
+    def outbox(self, owner: UUID | str) -> str:
+        """List: audit entries of changes that were made, of a tenant or an organization, on their way to the trail."""
+        return self._key(tenant_tag(owner) if isinstance(owner, UUID) else org_tag(owner), "outbox")
+
+    def audit(self, org: str) -> str:
+        """Stream: the audit trail of an organization."""
+        return self._key(org_tag(org), "audit")
+
+    def audit_heads(self, org: str) -> str:
+        """Hash: where the trail ends, and by owner up to which version of its record it tells."""
+        return self._key(org_tag(org), "audit-heads")
+
     def named(self, name: str) -> str:
         """A value that the gateway itself keeps, of which there is one."""
         return self._key("own", name)

@@ -24,6 +24,8 @@ CALLS = [
     ("POST", "archive/tenant"),
     ("GET", "fetch/tenant"),
     ("GET", "fetch/tenants"),
+    ("GET", "fetch/audit"),
+    ("GET", "verify/audit"),
 ]
 WRONG_KEYS = [
     [],

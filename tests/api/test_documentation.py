@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "operator-api.md").read_text()
 
 
 def test_every_call_is_described(registry: Registry) -> None:
-    app = operator_app(registry.tenants, {}, PLANS, ORGS, METRICS)
+    app = operator_app(registry.tenants, {}, PLANS, ORGS, METRICS, registry.audit)
     served = {(method, route.path) for route in app.routes if isinstance(route, Route) for method in route.methods or ()}
     described = set(re.findall(r"^### .*`(GET|POST) /api/v1(/[a-z/-]+)", PAGE, re.MULTILINE))
     assert described == {call for call in served if call[0] != "HEAD"}

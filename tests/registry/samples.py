@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass
 
+from gateway.registry.audit import Audit
 from gateway.registry.changes import Changes
 from gateway.registry.cipher import Cipher
 from gateway.registry.keys import Keys
@@ -36,10 +37,11 @@ class Registry:
     tenants: Tenants
     keys: Keys
     clock: ManualClock
+    audit: Audit
 
 
 def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
     shelf, clock = Shelf(store, cipher or Cipher(KEY), ORGS), ManualClock()
     records = Records(shelf)
     changes = Changes(shelf, records, clock)
-    return Registry(shelf, records, Tenants(changes), Keys(changes, "tg"), clock)
+    return Registry(shelf, records, Tenants(changes), Keys(changes, "tg"), clock, changes.audit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,11 +24,24 @@ async def dump(store: Store, prefix: str) -> bytes:
     for name in names:
         assert isinstance(name, bytes)
         kind = await store.control.command("TYPE", name)
-        read = {b"string": ("GET", name), b"hash": ("HGETALL", name), b"zset": ("ZRANGE", name, 0, -1)}
+        read = {
+            b"string": ("GET", name),
+            b"hash": ("HGETALL", name),
+            b"zset": ("ZRANGE", name, 0, -1),
+            b"list": ("LRANGE", name, 0, -1),
+            b"stream": ("XRANGE", name, "-", "+"),
+        }
         assert isinstance(kind, bytes)
-        value = await store.control.command(*read[kind])
-        found += [name, *(value if isinstance(value, list) else [value])]
-    return b"\n".join(part for part in found if isinstance(part, bytes))
+        found += [name, await store.control.command(*read[kind])]
+    return b"\n".join(flat(found))
+
+
+def flat(reply: object) -> Iterator[bytes]:
+    if isinstance(reply, list):
+        for part in reply:
+            yield from flat(part)
+    elif isinstance(reply, bytes):
+        yield reply
 
 
 async def test_no_secret_and_no_api_key_stands_in_the_store(store: Store, key_prefix: str) -> None:

@@ -155,7 +155,7 @@ async def test_a_change_that_somebody_always_overtakes_ends_as_a_conflict(
     monkeypatch.setattr("gateway.registry.changes._PAUSE", 0)
     tenant_id = (await registry.tenants.create(NewTenant("platform", "A"))).tenant.id
 
-    async def overtaken(record: Record, over: int) -> bool:
+    async def overtaken(record: Record, over: int, entry: bytes) -> bool:
         return False
 
     monkeypatch.setattr(registry.shelf, "write", overtaken)
