@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from gateway.app import Gateway, open_gateway
 from gateway.errors import SLUG_TAKEN, Refused
+from gateway.registry.audit_entry import Actor
 from gateway.registry.owner import Owner, write_owner
 from gateway.registry.tenants import NewTenant
 from gateway.settings.schema import Settings
@@ -21,6 +22,7 @@ _TENANT_SCOPES = frozenset({"read:tenants", "read:usage"})
 _ROOT_SCOPES = _TENANT_SCOPES | {"write:tenants", "write:keys", "write:domains", "write:webhooks", "read:audit"}
 _PAGE = 500
 _KEY_NAME = "demo"
+_ACTOR = Actor("demo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class Provision:
 
 async def provide(settings: Settings, state: State) -> Provision:
     """Raises what `open_gateway` raises."""
-    async with open_gateway(settings) as gateway:
+    async with open_gateway(settings) as opened:
+        gateway = replace(opened, tenants=opened.tenants.by(_ACTOR), keys=opened.keys.by(_ACTOR))
         org = next(iter(settings.orgs))
         there = [tenant async for tenant in _all(gateway)]
         tenants = [await _tenant(gateway, org, wanted, there) for wanted in WANTED]
