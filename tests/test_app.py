@@ -1,0 +1,45 @@
+"""What keeps a gateway from being built."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from gateway.app import StartFault, open_gateway
+from gateway.settings.schema import Settings
+
+
+def settings(**store: object) -> Settings:
+    return Settings.model_validate(
+        {
+            "version": 1,
+            "store": store,
+            "secrets": {"encryption_key": base64.b64encode(b"k" * 32).decode()},
+            "plans": {"free": {}},
+            "orgs": {"main": {"default_plan": "free"}},
+            "routes": [{"name": "keys", "path": "/jwks.json", "builtin": "jwks", "policies": ["public"]}],
+        }
+    )
+
+
+async def test_a_store_that_can_lose_changes_is_refused_where_durability_is_required(store_url: str) -> None:
+    with pytest.raises(StartFault, match=r"store\.require_durable is set.*append-only file"):
+        async with open_gateway(settings(url=store_url, require_durable=True)):
+            pass
+
+
+async def test_it_is_taken_where_it_is_not_required(store_url: str, key_prefix: str) -> None:
+    async with open_gateway(settings(url=store_url, prefix=key_prefix)) as gateway:
+        assert await gateway.tenants.page(1) == ([], 0)
+
+
+async def test_the_embedded_store_is_durable_enough(tmp_path: Path) -> None:
+    async with open_gateway(settings(data_dir=str(tmp_path / "store"), require_durable=True)) as gateway:
+        assert await gateway.tenants.page(1) == ([], 0)
+
+
+async def test_a_store_out_of_reach_stops_no_start(tmp_path: Path) -> None:
+    async with open_gateway(settings(url=f"unix://{tmp_path}/none", require_durable=True)):
+        pass
