@@ -104,7 +104,7 @@ class Durable:
             await asyncio.to_thread(_sync, self._files)
         elif not self._lack:
             _, reply = await asyncio.gather(
-                wire.send(("SET", self._key, "")), wire.send(("WAITAOF", 1, 0, int(self._deadline * 1000)))
+                wire.send(("SET", self._key, "")), wire.send(("WAITAOF", 1, 0, int(self._deadline * 900)))
             )
             if not isinstance(reply, list) or reply[0] != 1:
                 raise StoreError("the store did not sync in time")

@@ -88,6 +88,17 @@ async def test_a_store_that_does_not_answer_is_told_within_the_deadline(kept, tm
     hole.close()
 
 
+async def test_a_store_that_does_not_sync_is_told(server, kept, caplog):
+    durable = Durable(server.url, "k", deadline=0.5)
+    await durable.wait()
+    await kept.control.command("CONFIG", "SET", "appendfsync", "no")
+    with pytest.raises(Refused) as refused:
+        await durable.wait()
+    assert refused.value.problem is WRITE_NOT_DURABLE
+    assert "did not sync in time" in caplog.text
+    await durable.close()
+
+
 async def test_a_store_that_is_gone_is_told_and_one_that_came_back_is_used_again(server, kept):
     await kept.durable.wait()
     server.kill()
@@ -113,6 +124,10 @@ async def test_a_store_that_can_lose_writes_is_said_once_and_serves_on(tmp_path,
         store = Store(server.url, prefix="t", deadline=5.0)
         assert words in await store.durable.shortfall()
         await store.durable.wait()
+        server.kill()
+        assert store.durable._wire is not None
+        await store.durable._wire.closed
+        server.start()
         await store.durable.wait()
         await store.close()
     assert len([record for record in caplog.records if words in record.getMessage()]) == 1
