@@ -29,6 +29,7 @@ from gateway.proxy import Machine, Proxy
 from gateway.registry.changes import Changes
 from gateway.registry.cipher import Cipher
 from gateway.registry.keys import Keys
+from gateway.registry.listener import Listener
 from gateway.registry.records import Records
 from gateway.registry.shelf import Shelf
 from gateway.registry.tenants import Tenants
@@ -89,7 +90,8 @@ async def open_gateway(settings: Settings, clock: Clock | None = None) -> AsyncI
         secrets, orgs = settings.secrets, orgs_of(settings)
         cipher = _cipher(secrets)
         shelf = Shelf(store, cipher, orgs)
-        records = Records(shelf)
+        records = Records(shelf, clock)
+        listener = Listener(shelf, records)
         ledger = Ledger(store, records, clock)
         changes = Changes(shelf, records, clock)
         signer = IdentitySigner(
@@ -116,11 +118,13 @@ async def open_gateway(settings: Settings, clock: Clock | None = None) -> AsyncI
         checks = {"store": store.ping, "serving": readiness.check}
         admin = admin_app(operator, checks, metrics.exposition, signer.jwks)
         await keysets.start()
+        listener.start()
         try:
             yield Gateway(Proxy(machine), admin, tenants, keys, readiness.drain)
         finally:
             await keysets.close()
             await ledger.close()
+            await listener.close()
             await upstreams.close()
 
 

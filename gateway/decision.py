@@ -43,6 +43,9 @@ class Records(Protocol):
     def peek(self, lookup: Lookup) -> Record | None:
         """The record as last seen here. It may be old: an admission under it holds only if the store finds it current."""
 
+    def leased(self, record: Record) -> bool:
+        """Whether the record is current at this moment for all whose changes have answered; the store need not be asked."""
+
 
 @dataclass
 class Trail:
@@ -122,11 +125,11 @@ class Decider:
                 route.chain.check(call)
                 demands = route.chain.demands(call)
             except Refused:
-                # It may have been refused under a record that is no longer true.
+                # It may have been refused under a record that is no longer true, unless that is leased.
                 if (yield from sight.renewed()):
                     continue
                 raise
-            if not demands and not sight.basis:
+            if not demands and sight.leased:
                 return Admission(route, call)
             verdict = yield Admit(call, sight.basis, demands)
             if isinstance(verdict, Granted):
@@ -184,6 +187,11 @@ class _Sight:
     def basis(self) -> tuple[Record, ...]:
         return tuple(record for record in self._seen.values() if record is not None)
 
+    @property
+    def leased(self) -> bool:
+        """Whether all of the basis is leased now."""
+        return all(map(self._records.leased, self.basis))
+
     def find(self, lookup: Lookup) -> Generator[Question, Answer, Record | None]:
         if lookup not in self._seen:
             record = self._records.peek(lookup)
@@ -194,9 +202,11 @@ class _Sight:
         return self._seen[lookup]
 
     def renewed(self) -> Generator[Question, Answer, bool]:
-        """Look up again what was only remembered; whether anything is different now."""
+        """Look up again what was only remembered, and is not leased; whether anything is different now."""
         different = False
-        for lookup in [seen for seen in self._seen if seen not in self._fresh]:
+        for lookup, seen in list(self._seen.items()):
+            if lookup in self._fresh or (seen is not None and self._records.leased(seen)):
+                continue
             record = yield from _resolve(lookup)
             different |= record != self._seen[lookup]
             self._seen[lookup] = record

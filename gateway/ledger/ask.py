@@ -9,7 +9,9 @@ from functools import lru_cache
 from gateway.pipeline.call import Call
 from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Slot, Standing
 from gateway.pipeline.lookup import Record
-from gateway.store.keyspace import Keyspace, client_tag, org_tag, route_tag, tenant_tag
+from gateway.store.connect import Store
+from gateway.store.keyspace import client_tag, org_tag, route_tag, tenant_tag
+from gateway.store.lease import KEPT, RECORD_LEASE
 from gateway.store.wire import Part
 from gateway.tenancy.period import period_end
 from gateway.tenancy.tenant import Tenant
@@ -21,6 +23,7 @@ SLOT_LEASE = 15.0
 """Seconds after which the slot of a worker that died is free again."""
 
 _LEASE_MS = int(SLOT_LEASE * 1000)
+_RECORD_LEASE_MS, _KEPT_MS = int(RECORD_LEASE * 1000), KEPT * 1000
 _MICROSECONDS = 1_000_000
 _KEPT_MONTHS = 26
 _NO_CAP = -1
@@ -31,8 +34,9 @@ _REFUSED_BY_ORG = -1
 class Ask:
     """Collects keys and arguments; each demand knows afterwards where it stands. Made anew for each try."""
 
-    def __init__(self, keyspace: Keyspace, call: Call, period: str, now: int | None, new_holder: Callable[[], str]) -> None:
-        self._keyspace = keyspace
+    def __init__(self, store: Store, call: Call, period: str, now: int | None, new_holder: Callable[[], str]) -> None:
+        self._keyspace = store.keys
+        self._worker = store.worker
         self._call = call
         self._period = period
         self._now = now
@@ -40,6 +44,7 @@ class Ask:
         self._keys: dict[str, int] = {}
         self._units: list[HeldUnits] = []
         self._slots: list[HeldSlot] = []
+        self._nonces: list[str] = []
         self._demands: Sequence[Demand] = ()
 
     @property
@@ -51,14 +56,23 @@ class Ask:
         """What is taken where the store grants it."""
         return Charge(tuple(self._units), tuple(self._slots))
 
+    @property
+    def everything(self) -> Charge:
+        """Likewise, for a request that is not admitted in the end. Only a rate's cells are lost to it."""
+        return Charge(tuple(self._units), tuple(self._slots), tuple(self._nonces))
+
     def args(self, basis: Sequence[Record], demands: Sequence[Demand]) -> list[Part]:
         self._demands = demands
         # Without a quota any time will do, and no month's end costs a second call.
         start, end = period_bounds(self._period) if any(isinstance(one, Quota) for one in demands) else (0, _UNBOUNDED)
-        args: list[Part] = ["" if self._now is None else self._now, start, end, _expiry(self._period), len(basis)]
+        args: list[Part] = ["" if self._now is None else self._now, start, end, _expiry(self._period)]
+        args += (self._worker, _RECORD_LEASE_MS, _KEPT_MS, len(basis))
         for record in basis:
-            key = self._keyspace.tenant(record.id) if isinstance(record, Tenant) else self._keyspace.org(record.id)
-            args += (self._index(key), record.version)
+            if isinstance(record, Tenant):
+                key, tag = self._keyspace.tenant(record.id), tenant_tag(record.id)
+            else:
+                key, tag = self._keyspace.org(record.id), org_tag(record.id)
+            args += (self._index(key), self._index(self._keyspace.leases(tag)), record.version)
         for demand in demands:
             args += self._encode(demand)
         return args
@@ -80,7 +94,8 @@ class Ask:
             case Quota():
                 return self._encode_quota(demand)
             case Nonce(value=value, ttl=ttl):
-                return ("nonce", self._index(self._keyspace.nonce(self._tag(), value)), ttl * 1000)
+                self._nonces.append(self._keyspace.nonce(self._tag(), value))
+                return ("nonce", self._index(self._nonces[-1]), ttl * 1000)
             case Slot(name=name, scope=scope, subject=subject, limit=limit):
                 tag = route_tag(subject) if scope == "route" else self._tag()
                 held = HeldSlot(self._keyspace.slots(tag, name, subject), self._new_holder())

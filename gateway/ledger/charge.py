@@ -32,8 +32,10 @@ class HeldSlot:
 
 @dataclass(slots=True)
 class Charge:
-    """`settled` is set by the first settlement; a second one gives nothing back."""
+    """`settled` is set by the first settlement; a second one gives nothing back. `nonces` are keys; those of a request that was
+    admitted stay taken."""
 
     units: tuple[HeldUnits, ...] = ()
     slots: tuple[HeldSlot, ...] = ()
+    nonces: tuple[str, ...] = ()
     settled: bool = False

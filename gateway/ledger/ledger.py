@@ -1,7 +1,7 @@
 """The ledger: all I/O that a decision needs from the store.
 
-First form: records are remembered without a lease, so each admission names the versions that it was decided under and the
-store refuses it if one of them has changed. One atomic script call a request, and a change is in force when it has answered.
+One atomic script call takes everything that a request demands. It names the versions of the records that the request was
+decided under: the store refuses it if one has changed, and leases the records anew if none has.
 """
 
 from __future__ import annotations
@@ -42,6 +42,12 @@ class Remembered(Protocol):
     def forget(self, record: Record) -> None:
         """The record has changed in the store."""
 
+    def learn(self, record: Record, asked: float) -> None:
+        """The store has leased the record in answer to what was asked at `asked`, on the monotonic clock."""
+
+    def leased(self, record: Record) -> bool:
+        """Whether no change of the record can have answered yet."""
+
 
 class Ledger:
     """`store_time` gives the time, in microseconds since 1970, that the store is to go by; None: its own clock."""
@@ -51,6 +57,7 @@ class Ledger:
     ) -> None:
         self._store = store
         self._records = records
+        self._clock = clock
         self._store_time = store_time
         self._period = period_of(clock.now())
         self._slots = Slots(store, store_time)
@@ -63,10 +70,17 @@ class Ledger:
         Raises Refused(STORE_UNAVAILABLE): then units may have been taken, and stay counted.
         """
         for _ in range(_TRIES):
-            ask = Ask(self._store.keys, question.call, self._period, self._store_time(), self._slots.new_holder)
-            args = ask.args(question.basis, question.demands)
+            ask = Ask(self._store, question.call, self._period, self._store_time(), self._slots.new_holder)
+            args, asked = ask.args(question.basis, question.demands), self._clock.monotonic()
             verdict, now, *numbers = await self._run(ask, args)
+            if verdict in (_GRANTED, _DENIED):
+                for record in question.basis:
+                    self._records.learn(record, asked)
             if verdict == _GRANTED:
+                # A change may have answered while the reply was on its way.
+                if not all(map(self._records.leased, question.basis)):
+                    await self._give_back([ask.everything])
+                    return Changed()
                 charge = ask.charge
                 self._slots.hold(charge.slots)
                 return Granted(ask.standings(True, now, numbers), charge)
@@ -151,6 +165,8 @@ class Ledger:
                 args += ("units", index(held.key), held.field, held.amount)
             for slot in charge.slots:
                 args += ("slot", index(slot.key), slot.holder)
+            for nonce in charge.nonces:
+                args += ("nonce", index(nonce))
         await self._store.control.run(_SETTLE, list(keys), args)
 
 

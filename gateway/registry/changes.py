@@ -21,6 +21,7 @@ from .audit import Audit
 from .audit_entry import Act, pending
 from .records import Records
 from .shelf import Shelf, next_version
+from .withdrawal import Pause, Withdrawal
 
 R = TypeVar("R", Tenant, Organization)
 
@@ -32,22 +33,25 @@ _PAUSE = 0.02
 
 
 class Changes:
-    """What all writers of records share. `records` of this process forget what is changed here at once.
+    """What all writers of records share. A change has returned when no worker decides under what was before it.
 
     Every change is noted in the audit trail and waits for the disk. Where that fails Refused(STORE_UNAVAILABLE,
     WRITE_NOT_DURABLE) is raised although the change is in force.
+
+    `pause` waits for some seconds, on `clock`.
     """
 
-    def __init__(self, shelf: Shelf, records: Records, clock: Clock) -> None:
+    def __init__(self, shelf: Shelf, records: Records, clock: Clock, pause: Pause = asyncio.sleep) -> None:
         self.shelf = shelf
         self.clock = clock
         self.audit = Audit(shelf.store, clock.now)
         self._records = records
+        self._withdrawal = Withdrawal(shelf, records, pause)
 
     async def tenant(self, tenant_id: UUID, edit: Callable[[Tenant], Tenant], act: Act) -> Tenant:
         """The tenant as it is after `edit`, which may run several times, and may raise Refused to end the change.
 
-        An edit that changes nothing writes nothing. Raises Refused(NOT_FOUND, WRITE_CONFLICT).
+        An edit that changes nothing writes nothing, but waits like any other. Raises Refused(NOT_FOUND, WRITE_CONFLICT).
         """
 
         def checked(old: Tenant) -> Tenant:
@@ -79,10 +83,13 @@ class Changes:
                 raise Refused(NOT_FOUND, unknown)
             new, now = edit(old), self.clock.now()
             if new == old:
+                # Who has made it so may be waiting still, or have died.
+                await self._withdrawal.complete(old)
                 return old
             new = replace(new, version=next_version(old.version, now), updated_at=now)
             await self._list_origins(new, _origins(old))
             if await self._written(new, old.version, pending(act, old, new, now)):
+                await self._withdrawal.complete(new)
                 await self._tidy(old, new)
                 return new
             await asyncio.sleep(_PAUSE * random())  # noqa: S311 - spreads writers, keeps no secret

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from cachetools import LRUCache
 
+from gateway.clock import Clock
 from gateway.pipeline.lookup import (
     Lookup,
     OwnerOfKey,
@@ -19,6 +20,7 @@ from gateway.pipeline.lookup import (
 from gateway.store.client import Client
 from gateway.tenancy.tenant import Status, Tenant
 
+from .memory import Memory
 from .owner import Owner, read_owner
 from .shelf import Shelf
 
@@ -30,21 +32,25 @@ _ORIGIN_TENANTS = 16
 class Records:
     """Remembers the records that were found last, each once, however many lookups lead to it.
 
-    A remembered record may be old. `records` and `lookups` bound how many are remembered; what was not found never is, so
-    that callers who guess can't push the others out.
+    A remembered record may be old, unless it is `leased`. `records` and `lookups` bound how many are remembered; what was not
+    found never is, so that callers who guess can't push the others out.
     """
 
-    def __init__(self, shelf: Shelf, records: int = _RECORDS, lookups: int = _LOOKUPS) -> None:
+    def __init__(self, shelf: Shelf, clock: Clock, records: int = _RECORDS, lookups: int = _LOOKUPS) -> None:
+        self.clock = clock
         self._shelf = shelf
-        self._records: LRUCache[Owner, Record] = LRUCache(records)
+        self._memory = Memory(clock, records)
         self._owners: LRUCache[Lookup, Owner] = LRUCache(lookups)
+        self.leased = self._memory.leased
+        self.learn = self._memory.learn
+        self.drop = self._memory.drop
 
     def peek(self, lookup: Lookup) -> Record | None:
         owner = self._owner(lookup)
-        return None if owner is None else self._records.get(owner)
+        return None if owner is None else self._memory.get(owner)
 
     async def resolve(self, lookup: Lookup) -> Record | None:
-        """The record as the store has it now. Raises Refused(STORE_UNAVAILABLE, SECRETS_UNREADABLE)."""
+        """The record as the store has it now, and leased. Raises Refused(STORE_UNAVAILABLE, SECRETS_UNREADABLE)."""
         if isinstance(lookup, TenantByOrigin):
             return await self._of_origin(lookup.origin)
         owner = self._owner(lookup) or await self._find(lookup)
@@ -54,7 +60,7 @@ class Records:
         return record
 
     def forget(self, record: Record) -> None:
-        self._records.pop(record.id, None)
+        self._memory.forget(record.id)
 
     def _owner(self, lookup: Lookup) -> Owner | None:
         return lookup.id if isinstance(lookup, TenantById) else self._owners.get(lookup)
@@ -76,18 +82,12 @@ class Records:
         return read_owner(found) if isinstance(found, bytes) else None
 
     async def _read(self, owner: Owner) -> Record | None:
-        record: Record | None
-        if isinstance(owner, UUID):
-            record = await self._shelf.tenant(owner, self._client)
-        else:
-            record = await self._shelf.org(owner, self._client)
+        asked = self.clock.monotonic()
+        record = await self._shelf.lease(owner)
         if record is None:
-            self._records.pop(owner, None)
-            return None
-        known = self._records.get(owner)
-        # Two reads can be answered in one order and arrive here in the other.
-        if known is None or known.version <= record.version:
-            self._records[owner] = record
+            self._memory.forget(owner)
+        else:
+            self._memory.learn(record, asked)
         return record
 
     async def _of_origin(self, origin: str) -> Tenant | None:

@@ -10,15 +10,22 @@ from gateway.errors import WRITE_CONFLICT, Refused
 from gateway.pipeline.lookup import Record
 from gateway.store.client import Client
 from gateway.store.connect import Store
+from gateway.store.keyspace import org_tag, tenant_tag
+from gateway.store.lease import KEPT, RECORD_LEASE
 from gateway.store.script import Script
-from gateway.store.wire import Reply
+from gateway.store.wire import Part, Reply
 from gateway.tenancy.org import Organization
 from gateway.tenancy.tenant import Tenant
 
 from .cipher import Cipher
 from .codec import decode_org_keys, decode_tenant, encode_org_keys, encode_tenant, sealed_secrets
+from .continuity import Incarnation
+from .owner import Owner, write_owner
 
+_READ = Script.load("gateway.registry", "read_record")
 _WRITE = Script.load("gateway.registry", "write_record")
+_ACKNOWLEDGE = Script.load("gateway.registry", "acknowledge")
+_LEASE_MS, _KEPT_MS = int(RECORD_LEASE * 1000), KEPT * 1000
 _ROUNDS = 8
 
 
@@ -46,23 +53,53 @@ class Shelf:
         configured = self.orgs.get(org_id)
         if configured is None:
             return None
-        version, document = _fields(await client.command("HMGET", self.store.keys.org(org_id), "v", "doc"))
-        if document is None:
-            return configured
-        keys, updated_at = decode_org_keys(document)
-        return replace(configured, version=version, keys=keys, updated_at=updated_at)
+        return _org(configured, await client.command("HMGET", self.store.keys.org(org_id), "v", "doc"))
+
+    async def lease(self, owner: Owner) -> Record | None:
+        """Read a record, and lease it to this process. A lease counts from before it was asked for."""
+        keys, worker = self.store.keys, self.store.worker
+        if isinstance(owner, UUID):
+            named = [keys.tenant(owner), keys.leases(tenant_tag(owner))]
+            return self._tenant(owner, await self.store.data.run(_READ, named, [worker, _LEASE_MS, _KEPT_MS, 0]))
+        configured = self.orgs.get(owner)
+        if configured is None:
+            return None
+        named = [keys.org(owner), keys.leases(org_tag(owner))]
+        # Of an organization it counts too that it has no keys yet.
+        return _org(configured, await self.store.data.run(_READ, named, [worker, _LEASE_MS, _KEPT_MS, 1]))
 
     async def write(self, record: Record, over: int, entry: bytes = b"") -> bool:
-        """Store `record` over the version `over`, 0 where there is none yet; False where somebody else was faster.
+        """Store `record` over the version `over`, 0 where there is none yet, and tell all workers; False where another was
+        faster.
 
         `entry` is put into its owner's outbox in the same step.
         """
+        keys = self.store.keys
         if isinstance(record, Tenant):
-            key, document = self.store.keys.tenant(record.id), encode_tenant(record, self._cipher)
+            tag, key, document = tenant_tag(record.id), keys.tenant(record.id), encode_tenant(record, self._cipher)
         else:
-            key, document = self.store.keys.org(record.id), encode_org_keys(record.keys, record.updated_at)
-        outbox = self.store.keys.outbox(record.id)
-        return await self.store.control.run(_WRITE, [key, outbox], [over, record.version, document, entry]) == 1
+            tag, key, document = org_tag(record.id), keys.org(record.id), encode_org_keys(record.keys, record.updated_at)
+        named = [key, keys.outbox(record.id), keys.leases(tag), keys.outdated(tag)]
+        args: list[Part] = [over, record.version, document, entry, keys.changes, write_owner(record.id), _KEPT_MS]
+        return await self.store.control.run(_WRITE, named, args) == 1
+
+    async def acknowledge(self, owner: Owner, version: int) -> tuple[int, Incarnation]:
+        """Tell the store that this process holds nothing of the record before `version`; how many others still may, and which
+        store has answered."""
+        reply = await self.store.control.run(_ACKNOWLEDGE, [self._outdated(owner)], [self.store.worker, version])
+        assert isinstance(reply, list)
+        left, server, replication = reply
+        assert isinstance(left, int)
+        assert isinstance(server, bytes)
+        assert isinstance(replication, bytes)
+        return left, Incarnation.of(server, replication)
+
+    async def forget_outdated(self, record: Record) -> None:
+        """All leases of versions before that of `record` have ended."""
+        await self.store.control.command("ZREMRANGEBYSCORE", self._outdated(record.id), "-inf", record.version)
+
+    def _outdated(self, owner: Owner) -> str:
+        return self.store.keys.outdated(tenant_tag(owner) if isinstance(owner, UUID) else org_tag(owner))
 
     async def reencrypt(self, tenant_id: UUID, now: float) -> bool:
         """Store a tenant's secrets under the present key, as a new version; False where they are already, or it is gone.
@@ -92,6 +129,14 @@ def next_version(version: int, now: float) -> int:
     writes, and a worker that remembers the lost record would take it for the present one.
     """
     return max(version + 1, int(now * 1_000_000))
+
+
+def _org(configured: Organization, reply: Reply) -> Organization:
+    version, document = _fields(reply)
+    if document is None:
+        return configured
+    keys, updated_at = decode_org_keys(document)
+    return replace(configured, version=version, keys=keys, updated_at=updated_at)
 
 
 def _fields(reply: Reply) -> tuple[int, bytes | None]:

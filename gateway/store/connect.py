@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from .client import Client, Observe
 from .durable import Durable
 from .embedded import EmbeddedServer
 from .keyspace import Keyspace
+from .subscription import Subscription
 
 if TYPE_CHECKING:
     from gateway.settings.schema import StoreSettings
@@ -20,7 +22,11 @@ _CONTROL_DEADLINE = 3.0
 
 class Store:
     """`data` serves requests under a short deadline, `control` everything that may take longer; neither waits for the other.
-    `durable` waits until what they wrote is on disk."""
+    `durable` waits until what they wrote is on disk.
+
+    `worker` names this process in the store: its leases stand under it. No other process, and no earlier one, has the name.
+    `changes` are told of every record that is written.
+    """
 
     def __init__(
         self,
@@ -32,10 +38,12 @@ class Store:
         files: Path | None = None,
         require_durable: bool = False,
     ) -> None:
+        self.worker = uuid4().hex
         self.keys = Keyspace(prefix)
         self.data = Client(url, deadline, observe)
         self.control = Client(url, _CONTROL_DEADLINE, observe)
         self.durable = Durable(url, self.keys.named("durable"), files=files, required=require_durable)
+        self.changes = Subscription(url, self.keys.changes)
 
     async def ping(self) -> None:
         """Raises Refused(STORE_UNAVAILABLE) where the store does not answer within the data path's deadline."""

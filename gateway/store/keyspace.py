@@ -23,6 +23,11 @@ class Keyspace:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
 
+    @property
+    def changes(self) -> str:
+        """Channel: owner and version of every record that is written."""
+        return f"{self._prefix}:changes"
+
     def tenant(self, tenant: UUID) -> str:
         """Hash: `v`, the version, and `doc`, the record."""
         return self._key(tenant_tag(tenant), "record")
@@ -30,6 +35,14 @@ class Keyspace:
     def org(self, org: str) -> str:
         """Hash: `v` and `doc`, of what is stored of an organization."""
         return self._key(org_tag(org), "record")
+
+    def leases(self, tag: str) -> str:
+        """Sorted set: workers with a lease of the present version of a record, by its end (milliseconds since 1970)."""
+        return self._key(tag, "leases")
+
+    def outdated(self, tag: str) -> str:
+        """Sorted set: workers that may still decide under an older version, by the version that they have to drop it for."""
+        return self._key(tag, "outdated")
 
     def slug(self, slug: str) -> str:
         """String: id of the tenant with this slug, or of one that is being created."""

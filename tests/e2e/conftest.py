@@ -46,7 +46,8 @@ class World:
         store = Store(self.store_url, prefix=self.prefix, deadline=5)
         orgs = {"main": Organization("main", default_plan="free")}
         shelf = Shelf(store, Cipher(self.environ["TESTS_ENCRYPTION_KEY"]), orgs)
-        keys = Keys(Changes(shelf, Records(shelf), SystemClock()), "tg")
+        clock = SystemClock()
+        keys = Keys(Changes(shelf, Records(shelf, clock), clock), "tg")
         minted = await keys.mint(UUID(owner) if "-" in owner else owner, "test", scopes, created_by="tests", **fields)  # type: ignore[arg-type]
         await store.close()
         return minted.text

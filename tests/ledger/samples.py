@@ -40,6 +40,12 @@ class Forgotten:
     def forget(self, record: Record) -> None:
         self.records.append(record)
 
+    def learn(self, record: Record, asked: float) -> None:
+        pass
+
+    def leased(self, record: Record) -> bool:
+        return True
+
 
 def ledger_over(store: Store, forgotten: Forgotten, store_time: Callable[[], int | None] = lambda: None) -> Ledger:
     return Ledger(store, forgotten, SystemClock(), store_time)

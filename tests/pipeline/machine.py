@@ -19,7 +19,10 @@ from tests.samples import MAIN, PRO
 
 
 class Machine:
-    """`truth` is what the store holds, `remembered` what this worker has seen of it. `asked` are the questions so far."""
+    """`truth` is what the store holds, `remembered` what this worker has seen of it, `leases` what it may trust of that.
+
+    `asked` are the questions so far.
+    """
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class Machine:
         route = Route("things", "/things", Chain.of(policies, others), upstream="upstream")
         self.truth = dict(truth)
         self.remembered: dict[Lookup, Record] = {}
+        self.leases: list[Record] = []
         self.asked: list[Question] = []
         self.taken: Counter[Demand] = Counter()
         self.body = b""
@@ -41,6 +45,9 @@ class Machine:
 
     def peek(self, lookup: Lookup) -> Record | None:
         return self.remembered.get(lookup)
+
+    def leased(self, record: Record) -> bool:
+        return record in self.leases
 
     def remember(self) -> None:
         self.remembered = dict(self.truth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 from dataclasses import dataclass
 
@@ -21,13 +22,21 @@ ORGS = {"platform": Organization("platform", default_plan="free"), "other": Orga
 
 @dataclass
 class ManualClock:
+    """`time` is wall time. What was waited moves the monotonic clock alone."""
+
     time: float = 1_780_000_000.0
+    waited: float = 0.0
 
     def now(self) -> float:
         return self.time
 
     def monotonic(self) -> float:
-        return self.time
+        return self.time + self.waited
+
+    async def pause(self, seconds: float) -> None:
+        """Others run meanwhile."""
+        await asyncio.sleep(0)
+        self.waited += seconds
 
 
 @dataclass
@@ -42,6 +51,6 @@ class Registry:
 
 def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
     shelf, clock = Shelf(store, cipher or Cipher(KEY), ORGS), ManualClock()
-    records = Records(shelf)
-    changes = Changes(shelf, records, clock)
+    records = Records(shelf, clock)
+    changes = Changes(shelf, records, clock, clock.pause)
     return Registry(shelf, records, Tenants(changes), Keys(changes, "tg"), clock, changes.audit)

@@ -25,7 +25,7 @@ async def test_what_is_not_there_is_none_and_takes_no_room(registry: Registry) -
         assert registry.records.peek(lookup) is None
         assert await registry.records.resolve(lookup) is None
     assert not registry.records._owners
-    assert not registry.records._records
+    assert not registry.records._memory
 
 
 async def test_a_record_is_remembered_once_for_all_its_lookups(registry: Registry) -> None:
@@ -51,18 +51,18 @@ async def test_a_change_made_here_is_forgotten_here_at_once(registry: Registry) 
 
 
 async def test_memory_is_bounded(registry: Registry) -> None:
-    records = Records(registry.shelf, records=3, lookups=5)
+    records = Records(registry.shelf, registry.clock, records=3, lookups=5)
     for number in range(8):
         await registry.tenants.create(NewTenant("platform", f"t{number}"))
         await records.resolve(TenantBySlug(f"t{number}"))
-    assert len(records._records) == 3
+    assert len(records._memory) == 3
     assert len(records._owners) == 5
 
 
 async def test_a_late_answer_does_not_replace_a_newer_record(registry: Registry) -> None:
     old = (await registry.tenants.create(NewTenant("platform", "Acme"))).tenant
     new = await registry.tenants.change(old.id, lambda tenant: replace(tenant, name="Other"))
-    records = Records(registry.shelf)
+    records = Records(registry.shelf, registry.clock)
     await records.resolve(TenantById(old.id))
     # The store goes back to what it was, as a late answer would show it.
     await registry.shelf.store.control.command("HSET", registry.shelf.store.keys.tenant(old.id), "v", old.version)

@@ -5,8 +5,12 @@
 -- ARGV[2]  first microsecond of the period whose counters are among KEYS
 -- ARGV[3]  first microsecond after that period
 -- ARGV[4]  when those counters expire, in seconds since 1970
--- ARGV[5]  number of records; then for each
+-- ARGV[5]  worker that asks
+-- ARGV[6]  length of a record's lease in milliseconds
+-- ARGV[7]  milliseconds after which a lease that was not renewed is forgotten
+-- ARGV[8]  number of records; then for each
 --            key      hash of the record
+--            leases   key of the sorted set of its leases: workers by the end of their lease, in milliseconds since 1970
 --            version  that the request was decided under, 0: none is stored
 -- then the demands, each starting with its kind. A key is its index in KEYS, 0: none. A cap of -1 is none, of 0 blocks.
 --   rate   key, window, count, interval, interval_rest, tolerance, tolerance_rest
@@ -23,6 +27,7 @@
 --   1  denied   likewise: nothing was taken
 --   2  changed  the places of those records (from 1) that have another version: nothing was taken
 --   3  period   now is in another period: nothing was taken
+-- Granted or denied, the records are leased to the worker, all of them in the versions that it named.
 -- Of a demand: 1 where it fits, else 0 (a quota that only the organization's cap refuses: -1); then
 --   rate   arrival time ahead of now: microseconds, rest (after the cell where it fits, as it is where not)
 --   quota  units used by the tenant, by the organization, before the request
@@ -45,7 +50,7 @@ if now < tonumber(ARGV[2]) or now >= tonumber(ARGV[3]) then
   return {PERIOD, now}
 end
 
-local place = 6
+local place = 9
 local function take_text()
   place = place + 1
   return ARGV[place - 1]
@@ -57,15 +62,22 @@ local function take_key()
   return KEYS[take_number()]
 end
 
-local changed = {CHANGED, now}
-for index = 1, tonumber(ARGV[5]) do
-  local key, version = take_key(), take_text()
+local changed, leases = {CHANGED, now}, {}
+for index = 1, tonumber(ARGV[8]) do
+  local key, version = take_key(), nil
+  leases[index], version = take_key(), take_text()
   if (redis.call('HGET', key, 'v') or '0') ~= version then
     changed[#changed + 1] = index
   end
 end
 if #changed > 2 then
   return changed
+end
+local now_ms = math.floor(now / 1000)
+for _, key in ipairs(leases) do
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now_ms - ARGV[7])
+  redis.call('ZADD', key, now_ms + ARGV[6], ARGV[5])
+  redis.call('PEXPIRE', key, ARGV[7])
 end
 
 local answer, refused = {GRANTED, now}, false

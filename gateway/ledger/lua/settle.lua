@@ -4,6 +4,7 @@
 -- ARGV  one after the other, each starting with its kind; a key is its index in KEYS
 --   units  key, field, amount   of a usage hash; never below 0, and none is made where there is none
 --   slot   key, holder
+--   nonce  key
 --
 -- Answers 1. A holder that has none leaves the others' slots alone; units are given back once for each call.
 
@@ -17,6 +18,8 @@ while place <= #ARGV do
   local kind, key = take(), KEYS[tonumber(take())]
   if kind == 'slot' then
     redis.call('ZREM', key, take())
+  elseif kind == 'nonce' then
+    redis.call('DEL', key)
   else
     local field, amount = take(), tonumber(take())
     local used = tonumber(redis.call('HGET', key, field) or '0')

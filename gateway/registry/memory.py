@@ -1,0 +1,76 @@
+"""What a worker remembers of records, and for how long it may trust each without asking: the worker's side of a lease."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cachetools import LRUCache, TTLCache
+
+from gateway.clock import Clock
+from gateway.pipeline.lookup import Record
+from gateway.store.lease import RECORD_LEASE, lease_until
+
+from .owner import Owner
+
+_TOMBSTONES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """`until` is on the monotonic clock. Afterwards the record is still remembered, but no longer trusted."""
+
+    record: Record
+    until: float
+
+
+class Memory:
+    """Remembers at most `size` records, and `tombstones` of dropped ones; the least used records go first."""
+
+    def __init__(self, clock: Clock, size: int, tombstones: int = _TOMBSTONES) -> None:
+        self.clock = clock
+        self._held: LRUCache[Owner, _Held] = LRUCache(size)
+        # The lowest version that may be accepted of a record that was dropped. An answer that was on its way meanwhile must not
+        # revive it; its lease would count from before it was asked for, so after one lease nothing is left to fear.
+        self._lowest: TTLCache[Owner, int] = TTLCache(tombstones, RECORD_LEASE, clock.monotonic)
+        # Where there were too many to be remembered one by one: no answer to what was asked before then is accepted.
+        self._none_before = float("-inf")
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def get(self, owner: Owner) -> Record | None:
+        """The record as last seen. It may be old."""
+        held = self._held.get(owner)
+        return None if held is None else held.record
+
+    def leased(self, record: Record) -> bool:
+        """Whether this version is, at this very moment, sure to be one under which nobody's change has answered."""
+        held = self._held.get(record.id)
+        return held is not None and held.record.version == record.version and self.clock.monotonic() < held.until
+
+    def learn(self, record: Record, asked: float) -> None:
+        """The store has said that `record` is current, and leased it, in answer to what was asked at `asked` (monotonic)."""
+        if asked <= self._none_before or record.version < self._lowest.get(record.id, 0):
+            return
+        until, held = lease_until(asked), self._held.get(record.id)
+        if held is not None:
+            # Two reads can be answered in one order and arrive here in the other.
+            if held.record.version > record.version:
+                return
+            if held.record.version == record.version:
+                until = max(until, held.until)
+        self._held[record.id] = _Held(record, until)
+
+    def forget(self, owner: Owner) -> None:
+        """It was found to be no longer current, or gone."""
+        self._held.pop(owner, None)
+
+    def drop(self, owner: Owner, version: int) -> None:
+        """Trust nothing before `version`, which has been written. Afterwards that can be acknowledged to the store."""
+        held = self._held.get(owner)
+        if held is not None and held.record.version < version:
+            del self._held[owner]
+        if owner not in self._lowest and len(self._lowest) >= self._lowest.maxsize:
+            self._lowest.clear()
+            self._none_before = self.clock.monotonic()
+        self._lowest[owner] = max(version, self._lowest.get(owner, 0))
