@@ -1,0 +1,92 @@
+"""A worker's side of a lease."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gateway.registry.memory import Memory
+from gateway.store.lease import DRIFT, RECORD_LEASE
+from tests.registry.samples import ManualClock
+from tests.samples import ACME, GLOBEX
+
+NEW = replace(ACME, version=ACME.version + 1)
+
+
+def remembering(size: int = 10, tombstones: int = 10) -> tuple[Memory, ManualClock]:
+    clock = ManualClock()
+    return Memory(clock, size, tombstones), clock
+
+
+def test_a_lease_counts_from_before_it_was_asked_for() -> None:
+    memory, clock = remembering()
+    asked = clock.monotonic()
+    clock.time += 0.7
+    memory.learn(ACME, asked)
+    assert memory.leased(ACME)
+    clock.time = asked + RECORD_LEASE - DRIFT
+    assert not memory.leased(ACME)
+    assert memory.get(ACME.id) == ACME
+
+
+def test_a_lease_is_of_one_version() -> None:
+    memory, clock = remembering()
+    memory.learn(NEW, clock.monotonic())
+    assert memory.leased(NEW)
+    assert not memory.leased(ACME)
+
+
+def test_answers_that_cross_leave_the_longer_lease_and_the_newer_version() -> None:
+    memory, clock = remembering()
+    early = clock.monotonic()
+    clock.time += 0.5
+    memory.learn(NEW, clock.monotonic())
+    memory.learn(NEW, early)
+    memory.learn(ACME, clock.monotonic())
+    clock.time = early + RECORD_LEASE
+    assert memory.leased(NEW)
+
+
+def test_an_answer_that_was_on_its_way_does_not_revive_what_was_dropped() -> None:
+    memory, clock = remembering()
+    asked = clock.monotonic()
+    memory.learn(ACME, asked)
+    memory.drop(ACME.id, NEW.version)
+    assert memory.get(ACME.id) is None
+    memory.learn(ACME, asked)
+    assert memory.get(ACME.id) is None
+    memory.learn(NEW, clock.monotonic())
+    assert memory.leased(NEW)
+
+
+def test_an_old_message_drops_no_newer_record() -> None:
+    memory, clock = remembering()
+    memory.learn(NEW, clock.monotonic())
+    memory.drop(ACME.id, NEW.version)
+    memory.drop(ACME.id, ACME.version)
+    assert memory.leased(NEW)
+    memory.learn(ACME, clock.monotonic())
+    assert memory.leased(NEW)
+
+
+def test_what_was_dropped_is_forgotten_after_one_lease() -> None:
+    memory, clock = remembering()
+    asked = clock.monotonic()
+    memory.drop(ACME.id, NEW.version)
+    clock.time += RECORD_LEASE
+    memory.learn(ACME, asked)
+    assert not memory.leased(ACME)
+    memory.learn(ACME, clock.monotonic())
+    assert memory.leased(ACME)
+
+
+def test_more_drops_than_can_be_remembered_cost_leases_and_never_revive_a_record() -> None:
+    memory, clock = remembering(tombstones=1)
+    asked = clock.monotonic()
+    memory.drop(ACME.id, NEW.version)
+    memory.drop(GLOBEX.id, GLOBEX.version + 1)
+    for record in (ACME, GLOBEX):
+        memory.learn(record, asked)
+        assert not memory.leased(record)
+    clock.time += 0.1
+    memory.learn(NEW, clock.monotonic())
+    assert memory.leased(NEW)
