@@ -56,6 +56,20 @@ class TestAnAdmission:
         machine.truth[TenantBySlug("acme")] = SUSPENDED
         assert refused(machine, bearer()) is errors.TENANT_SUSPENDED
 
+    def test_without_limits_under_a_leased_record_asks_nothing(self):
+        machine = walk((JWT_BEARER, MATCH, STATUS))
+        machine.remember()
+        machine.leases = [ACME]
+        assert isinstance(machine.decide(bearer()), Admission)
+        assert machine.asked == []
+
+    def test_with_limits_under_a_leased_record_asks_once(self):
+        machine = walk()
+        machine.remember()
+        machine.leases = [ACME]
+        machine.decide(bearer())
+        assert [type(question) for question in machine.asked] == [Admit]
+
     def test_of_an_anonymous_caller_on_an_unmetered_route_asks_nothing(self):
         machine = walk((PUBLIC,))
         admission = machine.decide(samples.request())
@@ -105,6 +119,13 @@ class TestARefusal:
     def test_of_a_tenant_whose_organization_is_not_configured_is_an_outage_of_ours(self):
         machine = walk(truth={TenantBySlug("acme"): replace(ACME, org="gone")})
         assert refused(machine, bearer()) is errors.PLAN_UNKNOWN
+
+    def test_under_a_leased_record_is_not_looked_up_again(self):
+        machine = walk(truth={TenantBySlug("acme"): SUSPENDED})
+        machine.remember()
+        machine.leases = [SUSPENDED]
+        assert refused(machine, bearer()) is errors.TENANT_SUSPENDED
+        assert machine.asked == []
 
 
 class TestTheOrderOfChecks:
