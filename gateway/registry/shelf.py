@@ -69,10 +69,9 @@ class Shelf:
         return _org(configured, await self.store.data.run(_READ, named, [worker, _LEASE_MS, _KEPT_MS, 1]))
 
     async def write(self, record: Record, over: int, entry: bytes = b"") -> bool:
-        """Store `record` over the version `over`, 0 where there is none yet, and tell all workers; False where another was
-        faster.
+        """Store `record` over the version `over`, 0 where there is none yet, and tell all workers.
 
-        `entry` is put into its owner's outbox in the same step.
+        `entry` is put into its owner's outbox in the same step. False where somebody else was faster.
         """
         keys = self.store.keys
         if isinstance(record, Tenant):

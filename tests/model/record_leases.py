@@ -157,7 +157,7 @@ def _sent(state: State, *messages: Message) -> State:
 
 
 def _with(state: State, number: int, worker: Worker) -> State:
-    return replace(state, workers=state.workers[:number] + (worker,) + state.workers[number + 1 :])
+    return replace(state, workers=(*state.workers[:number], worker, *state.workers[number + 1 :]))
 
 
 def _distilled(state: State) -> State:
@@ -190,7 +190,7 @@ def _told(message: Message) -> str:
     return f"{message.kind} of worker {message.worker}"
 
 
-def explore(faults: Faults = Faults(), bounds: Bounds = Bounds()) -> tuple[int, list[str]]:  # noqa: B008 - immutable
+def explore(faults: Faults = Faults(), bounds: Bounds = Bounds()) -> tuple[int, list[str]]:
     """How many states there are, and the shortest way to a broken one, empty where there is none."""
     start = State(workers=(Worker(),) * bounds.workers)
     before: dict[State, tuple[State, str] | None] = {start: None}

@@ -103,9 +103,9 @@ class TestAChange:
         one, cut_off = started(), started()
         tenant = await acme(one)
         await cut_off.records.resolve(TenantById(tenant.id))
-        suspended = replace(tenant, status=Status.SUSPENDED, version=2)
+        suspended = replace(tenant, status=Status.SUSPENDED, version=tenant.version + 1)
         # Its author dies after it is written.
-        assert await one.shelf.write(suspended)
+        assert await one.shelf.write(suspended, tenant.version)
         assert await one.tenants.set_status(tenant.id, Status.SUSPENDED) == suspended
         assert clock.waited >= RECORD_LEASE
         assert cut_off.trusted(tenant.id) is None
@@ -176,7 +176,7 @@ async def test_an_admission_whose_answer_comes_too_late_has_taken_nothing(
         if stalled:
             clock.time += RECORD_LEASE
         else:
-            one.listener.receive(f"{tenant.id} 2".encode())
+            one.listener.receive(f"{tenant.id} {tenant.version + 1}".encode())
 
     # The answer is there, and the worker has not looked at it yet.
     admitting = asyncio.create_task(one.ledger.admit(question))
