@@ -16,6 +16,7 @@ from gateway.pipeline.chain import Chain
 from gateway.pipeline.demand import Demand, Nonce, Quota, Slot
 from gateway.pipeline.lookup import TenantById, TenantBySlug
 from gateway.pipeline.question import Admit, Changed, Granted
+from gateway.registry.audit_entry import SYSTEM, Act
 from gateway.registry.tenants import NewTenant
 from gateway.routing.match import Route, Router
 from gateway.store.lease import RECORD_LEASE
@@ -133,7 +134,7 @@ class TestAChange:
         org = await other.shelf.lease("platform")
         assert org is not None
         assert org.version == 0
-        await one.tenants._changes.org("platform", lambda old: replace(old, keys=(stored(BOUND_TEXT),)))
+        await one.tenants._changes.org("platform", lambda old: replace(old, keys=(stored(BOUND_TEXT),)), Act(SYSTEM))
         assert clock.waited >= RECORD_LEASE
 
 
