@@ -152,16 +152,17 @@ class TestALease:
         clock.time += RECORD_LEASE
         assert isinstance(decider.decide(bearer(), Trail()), Ask)
 
-    async def test_is_renewed_by_every_admission(self, started: Started, clock: ManualClock) -> None:
+    async def test_is_granted_and_renewed_by_every_admission(self, started: Started, clock: ManualClock) -> None:
         one = started()
         tenant = await acme(one)
-        await one.records.resolve(TenantById(tenant.id))
-        clock.time += 0.9
-        await one.ledger.admit(Admit(samples.call(samples.JWT, tenant), (tenant,), ()))
-        clock.time += 0.9
-        assert one.trusted(tenant.id) == tenant
+        assert one.trusted(tenant.id) is None
+        for _ in range(2):
+            await one.ledger.admit(Admit(samples.call(samples.JWT, tenant), (tenant,), ()))
+            clock.time += 0.9
+            assert one.trusted(tenant.id) == tenant
         await started().tenants.set_status(tenant.id, Status.SUSPENDED)
         assert clock.waited >= RECORD_LEASE
+        assert one.trusted(tenant.id) is None
 
 
 @pytest.mark.parametrize("stalled", [False, True], ids=["changed meanwhile", "stalled for longer than the lease"])
