@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,7 @@ from tests import samples
 from tests.pipeline.callers import BOUND_TEXT, JWT_BEARER, MATCH, STATUS, bearer, stored
 from tests.registry.samples import ManualClock
 from tests.registry.workers import Life, StandingClock, Worker, worker
+from tests.store.server import OwnServer
 
 Started = Callable[..., Worker]
 
@@ -88,7 +90,7 @@ class TestAChange:
             await one.tenants.set_status(tenant.id, Status.SUSPENDED)
         assert other.trusted(tenant.id) is None
 
-    async def test_is_delayed_by_a_worker_that_was_killed_by_one_lease_and_only_once(
+    async def test_is_delayed_by_a_eachthat_was_killed_by_one_lease_and_only_once(
         self, started: Started, clock: ManualClock
     ) -> None:
         one, killed = started(), started()
@@ -136,6 +138,25 @@ class TestAChange:
         assert org.version == 0
         await one.tenants._changes.org("platform", lambda old: replace(old, keys=(stored(BOUND_TEXT),)), Act(SYSTEM))
         assert clock.waited >= RECORD_LEASE
+
+
+async def test_a_change_waits_for_one_whole_lease_where_the_store_was_restarted_and_has_lost_some(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    with OwnServer(tmp_path) as server:
+        one, cut_off = (worker(server.url, "t", clock) for _ in range(2))
+        tenant = await acme(one)
+        await cut_off.records.resolve(TenantById(tenant.id))
+        await one.store.control.command("DEL", one.store.keys.leases(str(tenant.id)))
+        await one.store.durable.wait()
+        server.kill()
+        server.start()
+        later = worker(server.url, "t", clock)
+        await later.tenants.set_status(tenant.id, Status.SUSPENDED)
+        assert clock.waited >= RECORD_LEASE
+        assert cut_off.trusted(tenant.id) is None
+        for each in (one, cut_off, later):
+            await each.close()
 
 
 class TestALease:
