@@ -6,10 +6,11 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from starlette.types import ASGIApp
 
-from gateway.api.admin import admin_app
+from gateway.api.admin import Check, admin_app
 from gateway.api.billing import builtins
 from gateway.api.operator import operator_app
 from gateway.clock import Clock, SystemClock
@@ -37,7 +38,7 @@ from gateway.routing.match import Route, Router
 from gateway.settings.schema import RouteSettings, Secrets, Settings
 from gateway.settings.values import metrics_of, orgs_of, plans_of
 from gateway.store.client import Observe
-from gateway.store.connect import open_store
+from gateway.store.connect import Place, open_store
 from gateway.telemetry.logs import AccessLog
 from gateway.telemetry.metrics import Metrics
 
@@ -63,25 +64,49 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Gateway:
-    """A built gateway: the application of each listener, and the registry behind them. `drain` is called before the public
-    one stops."""
+    """A built gateway: the application of each listener, the registry behind them, and what is told of it. `drain` is called
+    before the public listener stops."""
 
     public: ASGIApp
     admin: ASGIApp
     tenants: Tenants
     keys: Keys
+    metrics: Metrics
+    checks: Mapping[str, Check]
     drain: Callable[[], None]
 
 
+class Others(Protocol):
+    """Processes that are one gateway with this one, which tells for all of them."""
+
+    async def check(self) -> None:
+        """Raises Refused where one of them does not serve."""
+        ...
+
+    async def exposition(self, own: Metrics, accept: str) -> tuple[bytes, str]:
+        """The metrics of all as those of one, `own` among them."""
+        ...
+
+
 @asynccontextmanager
-async def open_gateway(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    settings: Settings,
+    clock: Clock | None = None,
+    *,
+    place: Place | None = None,
+    worker: int | None = None,
+    others: Others | None = None,
+) -> AsyncIterator[Gateway]:
     """Build everything that `settings` describe, in the order in which one part needs another; stop it in the reverse order.
+
+    `place`: where the store is, if it runs already. `worker`: the number of this process, where there are several. `others`:
+    those that it tells for on the admin listener.
 
     Raises StartFault, EmbeddedStoreError and KeyFault for what only shows when it is built, and Refused(STORE_UNAVAILABLE).
     """
     clock = clock or SystemClock()
-    metrics, log = Metrics(), AccessLog(sys.stdout, clock)
-    async with open_store(settings.store, _observing(metrics)) as store:
+    metrics, log = Metrics(), AccessLog(sys.stdout, clock, worker)
+    async with open_store(settings.store, _observing(metrics), place) as store:
         shortfall = await store.durable.shortfall()
         if shortfall and settings.store.require_durable:
             raise StartFault(f"store.require_durable is set, and the store can lose a change that has answered: {shortfall}.")
@@ -115,12 +140,18 @@ async def open_gateway(settings: Settings, clock: Clock | None = None) -> AsyncI
         admin_keys = {name: key.get_secret_value() for name, key in secrets.admin_keys.items()}
         operator = operator_app(tenants, admin_keys, plans, orgs, declared, changes.audit)
         readiness = Readiness()
-        checks = {"store": store.ping, "serving": readiness.check}
-        admin = admin_app(operator, checks, metrics.exposition, signer.jwks)
+        checks: dict[str, Check] = {"store": store.ping, "serving": readiness.check}
+        if others is not None:
+            checks["workers"] = others.check
+
+        async def exposition(accept: str) -> tuple[bytes, str]:
+            return metrics.exposition(accept) if others is None else await others.exposition(metrics, accept)
+
+        admin = admin_app(operator, checks, exposition, signer.jwks)
         await keysets.start()
         listener.start()
         try:
-            yield Gateway(Proxy(machine), admin, tenants, keys, readiness.drain)
+            yield Gateway(Proxy(machine), admin, tenants, keys, metrics, checks, readiness.drain)
         finally:
             await keysets.close()
             await ledger.close()

@@ -209,6 +209,13 @@ SECRETS_UNREADABLE = _problem(
     "The operator configures the encryption key that they were stored with, as `encryption_key` or as a retired one.",
 )
 SHUTTING_DOWN = _problem("SHUTTING_DOWN", 503, _G, "Shutting down", "Try again; another instance will answer.")
+WORKER_UNAVAILABLE = _problem(
+    "WORKER_UNAVAILABLE",
+    503,
+    _G,
+    "A worker does not serve",
+    "Wait; the gateway replaces a worker that has ended, and logs why.",
+)
 INTERNAL_ERROR = _problem(
     "INTERNAL_ERROR", 500, _G, "Internal error", "Tell the operator the request id; the log has the cause."
 )

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -23,22 +23,35 @@ from gateway.store.embedded import EmbeddedStoreError
 Cannot: tuple[type[Exception], ...] = (Faults, StartFault, EmbeddedStoreError, KeyFault, Refused, OSError)
 """What keeps a gateway from starting, in a way that its operator can mend."""
 
+Ready = Callable[[str, str], None]
+"""Told the URLs of the public and of the admin listener."""
+
 # Seconds. Longer than load balancers keep their connections (60 s is usual), so that none of them meets one just closed.
 _KEEP_ALIVE = 75
 
 
+class Bound:
+    """An address that is had: connections queue there. Raises OSError where it cannot be had."""
+
+    def __init__(self, host: str, port: int) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.socket = socket.create_server((host, port), family=family, backlog=2048)
+        self._host, self._port = host, self.socket.getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+
 class Listening:
-    """A bound socket and the application behind it. Bound at once, so that an address in use is known before anything starts.
+    """A listening socket and the application behind it.
 
     `drain` is in seconds. `date_header`: the server adds `Date`; not before an application that hands on an upstream's.
-
-    Raises OSError where the address cannot be had.
     """
 
-    def __init__(self, app: ASGIApp, host: str, port: int, *, drain: float, date_header: bool) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family, backlog=2048)
-        self.host, self.port = host, self._socket.getsockname()[1]
+    def __init__(self, app: ASGIApp, listener: socket.socket, *, drain: float, date_header: bool) -> None:
+        self._socket = listener
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -58,11 +71,6 @@ class Listening:
             )
         )
 
-    @property
-    def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
-
     async def run(self) -> None:
         """Serve until `stop`; requests in flight are finished before it returns, as far as `drain` seconds allow."""
         await self._server.serve(sockets=[self._socket])
@@ -79,30 +87,43 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve_until_signalled(settings: Settings, ready: Callable[[str, str], None]) -> None:
+async def serve_until_signalled(settings: Settings, ready: Ready) -> None:
     """Serve both listeners until SIGTERM or SIGINT; `ready` is told their URLs, public and admin, once both accept.
 
     Raises what stands in `Cannot`.
     """
     async with open_gateway(settings) as gateway:
         public_at, admin_at = settings.listeners.public, settings.listeners.admin
-        public = Listening(gateway.public, public_at.host, public_at.port, drain=public_at.drain, date_header=False)
-        admin = Listening(gateway.admin, admin_at.host, admin_at.port, drain=1, date_header=True)
+        public, admin = Bound(public_at.host, public_at.port), Bound(admin_at.host, admin_at.port)
+        # The public one stops first, so that the admin one can tell about it until the end.
+        listenings = public_listening(gateway.public, public.socket, settings), admin_listening(gateway.admin, admin.socket)
         ready(public.url, admin.url)
-        await _run(public, admin, gateway.drain)
+        await serve_until(stop_signalled(), listenings, gateway.drain)
 
 
-async def _run(public: Listening, admin: Listening, drain: Callable[[], None]) -> None:
-    """The public listener stops first, so that the admin one can tell about it until the end."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+def public_listening(app: ASGIApp, listener: socket.socket, settings: Settings) -> Listening:
+    return Listening(app, listener, drain=settings.listeners.public.drain, date_header=False)
+
+
+def admin_listening(app: ASGIApp, listener: socket.socket) -> Listening:
+    return Listening(app, listener, drain=1, date_header=True)
+
+
+def stop_signalled() -> asyncio.Event:
+    """Set when SIGTERM or SIGINT comes, which do nothing else from now on."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    servers = [asyncio.create_task(public.run()), asyncio.create_task(admin.run())]
+    return stop
+
+
+async def serve_until(stop: asyncio.Event, listenings: Sequence[Listening], drain: Callable[[], None]) -> None:
+    """Serve all until `stop`, or until one ends; then call `drain`, and stop them one after another."""
+    servers = [asyncio.create_task(listening.run()) for listening in listenings]
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([*servers, stopped], return_when=asyncio.FIRST_COMPLETED)
     drain()
-    for listening, server in zip((public, admin), servers, strict=True):
+    for listening, server in zip(listenings, servers, strict=True):
         listening.stop()
         await server
     stopped.cancel()

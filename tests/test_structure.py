@@ -30,7 +30,7 @@ LINES = [
     {"store", "ledger", "registry", "identity", "forward", "telemetry"},
     {"decision"},
     {"edge", "api", "proxy"},
-    {"app", "server"},
+    {"app", "server", "workers"},
     {"cli"},
 ]
 LINE = {room: number for number, line in enumerate(LINES) for room in line}

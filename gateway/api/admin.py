@@ -20,7 +20,7 @@ from .jwks import KeySource, jwks_response
 
 Check = Callable[[], Awaitable[None]]
 """Raises Refused, with a detail that says why the gateway is not ready."""
-Exposition = Callable[[str], tuple[bytes, str]]
+Exposition = Callable[[str], Awaitable[tuple[bytes, str]]]
 """From a scraper's `Accept` to the body and the content type of `/metrics`."""
 
 # A probe has to be answered before its own time-out, also when a check hangs.
@@ -43,7 +43,7 @@ def admin_app(operator: ASGIApp, checks: Mapping[str, Check], exposition: Exposi
         return success({"checks": told} if "verbose" in request.query_params else {}, "Ready.")
 
     async def metrics(request: Request) -> Response:
-        body, content_type = exposition(request.headers.get("accept", ""))
+        body, content_type = await exposition(request.headers.get("accept", ""))
         return Response(body, headers={"Content-Type": content_type})
 
     async def keys(request: Request) -> Response:

@@ -14,15 +14,17 @@ ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="The configurat
 ReadyFile = Annotated[
     Path | None, typer.Option("--ready-file", help="Written as JSON, with both URLs, once requests are served.")
 ]
+Workers = Annotated[int, typer.Option(min=1, max=256, help="Processes that serve.", envvar="TENANTGATE_WORKERS")]
 
 
-def serve(config: ConfigPath = Path("gateway.yaml"), ready_file: ReadyFile = None) -> None:
+def serve(config: ConfigPath = Path("gateway.yaml"), ready_file: ReadyFile = None, workers: Workers = 1) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests in flight."""
     import uvloop
 
-    from gateway.server import Cannot, serve_until_signalled
+    from gateway.server import Cannot
     from gateway.settings.load import load
     from gateway.telemetry.logs import configure
+    from gateway.workers.parent import serve_by
 
     def ready(public_url: str, admin_url: str) -> None:
         typer.echo(f"public {public_url}  admin {admin_url}", err=True)
@@ -31,7 +33,7 @@ def serve(config: ConfigPath = Path("gateway.yaml"), ready_file: ReadyFile = Non
 
     configure(sys.stderr)
     try:
-        uvloop.run(serve_until_signalled(load(config, os.environ), ready))
+        uvloop.run(serve_by(workers, load(config, os.environ), ready, logs=sys.stderr))
     except Cannot as fault:
         typer.echo(f"tenantgate does not start:\n{fault}", err=True)
         raise typer.Exit(1) from fault

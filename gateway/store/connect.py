@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -55,37 +56,46 @@ class Store:
         await self.durable.close()
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a store is that runs; `files` is the directory of the embedded one's append-only file."""
+
+    url: str = field(repr=False)
+    files: Path | None = None
+
+
 @asynccontextmanager
-async def open_store(settings: StoreSettings, observe: Observe | None = None) -> AsyncIterator[Store]:
-    """The store that `settings` name; the embedded one is started, and stopped at the end.
+async def open_server(settings: StoreSettings) -> AsyncIterator[Place]:
+    """The store that `settings` name, for one or several to connect to; the embedded one is started, and stopped at the end.
+
+    Raises EmbeddedStoreError where the embedded one does not start.
+    """
+    if settings.url == "embedded":
+        async with EmbeddedServer(settings.data_dir) as server:
+            yield Place(server.url, server.files)
+    else:
+        yield Place(settings.url)
+
+
+@asynccontextmanager
+async def open_store(
+    settings: StoreSettings, observe: Observe | None = None, place: Place | None = None
+) -> AsyncIterator[Store]:
+    """The store that `settings` name. Without a `place` the embedded one is started, and stopped at the end.
 
     A remote store that can't be reached stops nothing: requests are refused until it can. Raises EmbeddedStoreError where the
     embedded one does not start.
     """
-    if settings.url == "embedded":
-        async with (
-            EmbeddedServer(settings.data_dir) as server,
-            _connected(server.url, settings, observe, server.files) as store,
-        ):
+    async with nullcontext(place) if place else open_server(settings) as at:
+        store = Store(
+            at.url,
+            prefix=settings.prefix,
+            deadline=settings.deadline,
+            observe=observe,
+            files=at.files,
+            require_durable=settings.require_durable,
+        )
+        try:
             yield store
-    else:
-        async with _connected(settings.url, settings, observe) as store:
-            yield store
-
-
-@asynccontextmanager
-async def _connected(
-    url: str, settings: StoreSettings, observe: Observe | None, files: Path | None = None
-) -> AsyncIterator[Store]:
-    store = Store(
-        url,
-        prefix=settings.prefix,
-        deadline=settings.deadline,
-        observe=observe,
-        files=files,
-        require_durable=settings.require_durable,
-    )
-    try:
-        yield store
-    finally:
-        await store.close()
+        finally:
+            await store.close()

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from gateway.clock import Clock
 from gateway.errors import Problem
@@ -26,8 +26,10 @@ _LONGEST_PATH, _LONGEST_METHOD = 1024, 32
 _encode = json.JSONEncoder(separators=(",", ":"), default=repr).encode
 
 
-def configure(stream: TextIO, level: str = "INFO") -> None:
+def configure(stream: TextIO, level: str = "INFO", worker: int | None = None) -> None:
     """Send everything that is logged in this process, by libraries too, to `stream` as JSON lines.
+
+    `worker`: the number of this process among several.
 
     uvicorn's own access log stays off: it writes queries, and queries may hold keys. So does httpx's. What uvicorn says when it
     starts and stops, once for each listener, is said better by the command.
@@ -37,7 +39,7 @@ def configure(stream: TextIO, level: str = "INFO") -> None:
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.ExtraAdder()],
             processors=[
-                _describe,
+                _describer(worker),
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 _render,
@@ -75,9 +77,12 @@ class AccessEntry:
 
 
 class AccessLog:
-    def __init__(self, stream: TextIO, clock: Clock) -> None:
+    """`worker`: the number of this process among several. Each line is one write, so that those of several don't mix."""
+
+    def __init__(self, stream: TextIO, clock: Clock, worker: int | None = None) -> None:
         self._logger = structlog.WriteLogger(stream)
         self._clock = clock
+        self._worker = worker
 
     def write(self, entry: AccessEntry) -> None:
         """What is not known of the request has no key in its line."""
@@ -93,6 +98,7 @@ class AccessLog:
             "time": _iso(self._clock.now()),
             "level": "error" if entry.status >= 500 else "info",
             "event": "request",
+            "worker": self._worker,
             "request_id": entry.request_id,
             "route": entry.route,
             "method": entry.method[:_LONGEST_METHOD],
@@ -113,9 +119,14 @@ class AccessLog:
         }
 
 
-def _describe(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    record: logging.LogRecord = event["_record"]
-    return {"time": _iso(record.created), "level": record.levelname.lower(), "logger": record.name, **event}
+def _describer(worker: int | None) -> Processor:
+    own = {} if worker is None else {"worker": worker}
+
+    def describe(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        record: logging.LogRecord = event["_record"]
+        return {"time": _iso(record.created), "level": record.levelname.lower(), "logger": record.name, **own, **event}
+
+    return describe
 
 
 def _render(_: WrappedLogger, method: str, event: EventDict) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
 _T = TypeVar("_T")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLASSES = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
-_TENANTS = 1000
+TENANTS = 1000
+"""So many have a label of their own."""
+_OTHER = "_other"
 _STORE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -23,12 +25,11 @@ class Metrics:
     is folded: unknown methods into `OTHER`, tenants beyond the first `tenants` into `_other` (no slug has an underscore).
     """
 
-    def __init__(self, tenants: int = _TENANTS) -> None:
+    def __init__(self, tenants: int = TENANTS) -> None:
         # A second series beside each, which nobody reads. The function is the library's only one without types.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
-        self._tenants: set[str] = set()
-        self._tenant_labels = tenants
+        self._tenants = TenantLabels(tenants)
         ProcessCollector(registry=self._registry)
         self._requests = self._counter(
             "tenantgate_requests_total",
@@ -60,6 +61,9 @@ class Metrics:
             "Answers of upstreams, by class of status; `none`: the upstream did not answer.",
             ("upstream", "status_class"),
         )
+        self._worker_restarts = Counter(
+            "tenantgate_worker_restarts_total", "Workers that ended and were replaced.", registry=self._registry
+        )
 
     def request(self, route: str | None, method: str, status: int, code: str, tenant: str | None, seconds: float) -> None:
         """A request was answered. `route` is None where none was found; `code` is `OK` or that of the refusal; `tenant` is a
@@ -68,7 +72,7 @@ class Metrics:
         self._requests[route, method if method in _METHODS else "OTHER", status_class, code].inc()
         self._durations[route,].observe(seconds)
         if tenant is not None:
-            self._tenant_requests[self._tenant_label(tenant), status_class].inc()
+            self._tenant_requests[self._tenants.label(tenant), status_class].inc()
 
     def store_call(self, script: str, seconds: float) -> None:
         """A call of the store has ended, well or badly."""
@@ -89,23 +93,39 @@ class Metrics:
         if first_byte is not None:
             self._upstream_durations[upstream, "first_byte"].observe(first_byte)
 
+    def worker_restart(self) -> None:
+        """A worker has ended, and another takes its place."""
+        self._worker_restarts.inc()
+
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Body and content type of `/metrics`, in the text or OpenMetrics format as the scraper's `Accept` asks."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
-    def _tenant_label(self, tenant: str) -> str:
-        if tenant not in self._tenants:
-            if len(self._tenants) == self._tenant_labels:
-                return "_other"
-            self._tenants.add(tenant)
-        return tenant
+    def families(self) -> list[Metric]:
+        """All of them with their values, to be added to those of other processes."""
+        return list(self._registry.collect())
 
     def _counter(self, name: str, meaning: str, labels: tuple[str, ...]) -> _Children[Counter]:
         return _Children(Counter(name, meaning, labels, registry=self._registry).labels)
 
     def _histogram(self, name: str, meaning: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> _Children[Histogram]:
         return _Children(Histogram(name, meaning, labels, buckets=buckets, registry=self._registry).labels)
+
+
+class TenantLabels:
+    """Labels of the first `limit` tenants; `_other` for the rest."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._named: set[str] = {_OTHER}
+
+    def label(self, tenant: str) -> str:
+        if tenant not in self._named:
+            if len(self._named) > self._limit:
+                return _OTHER
+            self._named.add(tenant)
+        return tenant
 
 
 class _Children(dict[tuple[str, ...], _T]):

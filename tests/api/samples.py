@@ -55,7 +55,11 @@ async def no_check() -> None:
     pass
 
 
+async def no_metrics(accept: str) -> tuple[bytes, str]:
+    return b"", "text/plain"
+
+
 def admin_client(registry: Registry, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
     api = operator_app(registry.tenants, ADMIN_KEYS, PLANS, ORGS, METRICS, registry.audit)
-    app = admin_app(api, {"store": no_check}, lambda accept: (b"", "text/plain"), lambda: {"keys": []})
+    app = admin_app(api, {"store": no_check}, no_metrics, lambda: {"keys": []})
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin.test", headers=headers or {})

@@ -26,7 +26,11 @@ async def draining() -> None:
 
 
 def client(checks: Mapping[str, Check], metrics: Metrics | None = None) -> httpx.AsyncClient:
-    exposition = (metrics or Metrics()).exposition
+    told = metrics or Metrics()
+
+    async def exposition(accept: str) -> tuple[bytes, str]:
+        return told.exposition(accept)
+
     app = admin_app(Starlette(), checks, exposition, lambda: KEYS)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin.test")
 

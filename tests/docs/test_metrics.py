@@ -43,7 +43,7 @@ def test_the_page_lists_every_metric_with_its_kind_and_labels():
 def test_the_page_lists_every_key_of_a_request_s_line():
     stream = io.StringIO()
     entry = AccessEntry("r", "GET", "/", "::1", 429, 0.1, "r", RATE_LIMITED, BOUND_KEY, ACME, "u", 0.1)
-    AccessLog(stream, At()).write(entry)
+    AccessLog(stream, At(), worker=1).write(entry)
     _, _, section = PAGE.partition("| key | meaning |")
     rows = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
     assert {key for row in rows for key in re.findall(r"`(\w+)`", row)} == json.loads(stream.getvalue()).keys()

@@ -31,12 +31,16 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="parent-death signals
 
 @pytest.fixture
 def variables(upstream: Recorder, tmp_path: Path) -> dict[str, str]:
-    """Of a gateway with a store of its own."""
+    return environment_of(upstream, tmp_path)
+
+
+def environment_of(upstream: Recorder, directory: Path) -> dict[str, str]:
+    """Variables of a gateway with a store of its own."""
     return {
         **environment(),
         "TESTS_UPSTREAM": upstream.url,
         "TESTS_STORE_URL": "embedded",
-        "TENANTGATE__STORE__DATA_DIR": str(tmp_path / "store"),
+        "TENANTGATE__STORE__DATA_DIR": str(directory / "store"),
         "TESTS_PREFIX": "e2e",
         "TESTS_ADMIN_KEY": ADMIN_KEY,
     }

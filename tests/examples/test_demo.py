@@ -138,10 +138,16 @@ def test_a_second_demo_in_the_same_folder_says_who_is_in_the_way(demo: Demo) -> 
     assert "another demo runs" in done.stderr
 
 
-def test_several_workers_are_not_pretended(tmp_path: Path) -> None:
-    done = command(tmp_path, "demo", "--workers", "2")
-    assert done.returncode == 2
-    assert "later version" in done.stderr
+def test_several_workers_serve_the_same_tenants(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2") as demo:
+        users, key = f"{demo.ready['public_url']}/api/v1/users", demo.ready["tenants"][0]["api_key"]
+        assert [httpx.get(users, headers={"X-Api-Key": key}).status_code for _ in range(10)] == [200] * 10
+        assert httpx.get(f"{demo.ready['admin_url']}/readyz?verbose").json()["data"]["checks"]["workers"] == "ok"
+        assert demo.stop() == 0
+    log = [json.loads(line) for line in (tmp_path / ".tenantgate/demo/gateway.log").read_text().splitlines()]
+    assert {line["worker"] for line in log if line["event"] == "request"} <= {1, 2}
+    assert len([line for line in log if line["event"] == "request" and line["path"] == "/api/v1/users"]) == 10
+    assert "Everything has stopped" in (tmp_path / "output").read_text()
 
 
 def test_credentials_outlive_a_restart_and_tenants_come_back(tmp_path: Path) -> None:

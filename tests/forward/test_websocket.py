@@ -14,7 +14,7 @@ from websockets.http11 import Request, Response
 from gateway.errors import UPSTREAM_CLOSED, UPSTREAM_INVALID_RESPONSE, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE, Problem, Refused
 from gateway.forward.pool import OutboundHead, Upstreams
 from gateway.forward.websocket import MAX_MESSAGE, tunnel
-from gateway.server import Listening
+from gateway.server import Bound, Listening
 
 from .servers import Peer, serving, upstreams
 
@@ -54,8 +54,9 @@ class Gateway:
 async def gateway(*urls: str, **options: float) -> AsyncIterator[Gateway]:
     async with upstreams(*urls, **options) as pool:
         app = Gateway(pool)
-        listening = Listening(app, "127.0.0.1", 0, drain=1, date_header=True)
-        app.url = listening.url.replace("http", "ws")
+        bound = Bound("127.0.0.1", 0)
+        listening = Listening(app, bound.socket, drain=1, date_header=True)
+        app.url = bound.url.replace("http", "ws")
         running = asyncio.create_task(listening.run())
         try:
             yield app

@@ -11,7 +11,7 @@ _STATE = Path(".tenantgate/demo")
 
 
 def demo(
-    workers: Annotated[int, typer.Option(min=1, help="Gateway processes. For now there is one.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Gateway processes.")] = 1,
     ready_file: Annotated[
         Path | None, typer.Option(help="Written as JSON once requests are served: URLs, keys, the tenants' credentials.")
     ] = None,
@@ -20,11 +20,9 @@ def demo(
 
     State is kept in .tenantgate/demo of the present folder; remove that folder to begin anew.
     """
-    if workers > 1:
-        raise typer.BadParameter("several workers come with a later version; leave it out for now", param_hint="--workers")
     if ready_file is not None:
         # Before all else: whoever waits for it must not take that of an earlier run.
         ready_file.unlink(missing_ok=True)
     from .run import run
 
-    run(_STATE, ready_file)
+    run(_STATE, ready_file, workers)

@@ -18,11 +18,12 @@ import uvloop
 from rich.console import Console
 
 from gateway.cli.token import token_of
-from gateway.server import Cannot, serve_until_signalled
+from gateway.server import Cannot
 from gateway.settings.fault import Faults
 from gateway.settings.load import load
 from gateway.settings.schema import Settings
 from gateway.telemetry.logs import configure
+from gateway.workers.parent import serve_by
 
 from .backend import Clinic, email_of_manager, started
 from .ports import Ports
@@ -33,14 +34,14 @@ from .tour import tour
 _TOKEN_SECONDS = 86400
 
 
-def run(folder: Path, ready_file: Path | None) -> None:
+def run(folder: Path, ready_file: Path | None, workers: int) -> None:
     """Raises typer.Exit(1), with the reason told, where it does not start."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     progress = Console(stderr=True, highlight=False)
     try:
         with opened(folder) as state, _logging_to(state.folder / "gateway.log") as out:
-            _run(state, ready_file, progress, out)
+            _run(state, ready_file, workers, progress, out)
     except (Faults, Unusable, OSError) as fault:
         _fail(progress, fault)
     except Cannot as fault:
@@ -48,7 +49,7 @@ def run(folder: Path, ready_file: Path | None) -> None:
     progress.print("Everything has stopped.")
 
 
-def _run(state: State, ready_file: Path | None, progress: Console, out: Console) -> None:
+def _run(state: State, ready_file: Path | None, workers: int, progress: Console, out: Console) -> None:
     config, ports = shipped("gateway.yaml"), Ports()
     environ = {**os.environ, **_gateway_variables(state, ports)}
     with progress.status("Providing tenants …"):
@@ -68,11 +69,11 @@ def _run(state: State, ready_file: Path | None, progress: Console, out: Console)
             progress.print(f"Logs are in {state.folder}. Ctrl-C ends the demo.", markup=False, soft_wrap=True)
 
         ports.release()
-        uvloop.run(_serve(load(config, {**environ, "CLINIC_URL": clinic.url}), ready, clinic))
+        uvloop.run(_serve(load(config, {**environ, "CLINIC_URL": clinic.url}), workers, ready, clinic))
         progress.print("Stopping …")
 
 
-async def _serve(settings: Settings, ready: Callable[[str, str], None], clinic: Clinic) -> None:
+async def _serve(settings: Settings, workers: int, ready: Callable[[str, str], None], clinic: Clinic) -> None:
     """Raises Unusable where the clinic has ended by itself."""
     loop, ended = asyncio.get_running_loop(), False
 
@@ -84,7 +85,8 @@ async def _serve(settings: Settings, ready: Callable[[str, str], None], clinic: 
 
     loop.add_reader(clinic.output, end)
     try:
-        await serve_until_signalled(settings, ready)
+        # All of the gateway's lines go into one file, which is standard output for now.
+        await serve_by(workers, settings, ready, logs=sys.stdout)
     finally:
         loop.remove_reader(clinic.output)
         if ended:
