@@ -19,13 +19,14 @@ from gateway.errors import (
     TENANT_KEY_FORBIDDEN,
     TENANT_NOT_USABLE,
     TENANT_UNKNOWN,
+    Problem,
     Refused,
 )
 from gateway.pipeline.call import Call, Customer
 from gateway.pipeline.chain import Chain
 from gateway.pipeline.claim import Claim, Evidence, KeysNeeded
 from gateway.pipeline.demand import Standing
-from gateway.pipeline.limits import refusal
+from gateway.pipeline.limits import refusal, shadowed
 from gateway.pipeline.lookup import Lookup, Record, TenantByRef
 from gateway.pipeline.principal import ANONYMOUS, Principal
 from gateway.pipeline.question import Admit, Answer, Changed, Denied, FetchKeys, Granted, Question, ReadBody, Resolve
@@ -51,12 +52,14 @@ class Records(Protocol):
 class Trail:
     """What became known of a request on its way: for its log line, its metrics and the headers of its answer.
 
-    It is filled as the walk goes on, so that a refusal can be told about as well as an admission.
+    It is filled as the walk goes on, so that a refusal can be told about as well as an admission. `shadowed`: with what
+    policies in shadow would have refused a request that was admitted, each once.
     """
 
     route: Route | None = None
     principal: Principal | None = None
     tenant: Tenant | None = None
+    shadowed: tuple[Problem, ...] = ()
     answer_headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -120,19 +123,22 @@ class Decider:
         body = (yield from _body_digest(route.max_body)) if claim is not None and claim.needs_body else None
         sight = _Sight(self._records)
         for _ in range(_ROUNDS):
+            noted: list[Problem] = []
             try:
                 call = yield from self._identify(route, request, claim, body, sight, trail)
-                route.chain.check(call)
-                demands = route.chain.demands(call)
+                route.chain.check(call, noted)
+                demands = route.chain.demands(call, noted)
             except Refused:
                 # It may have been refused under a record that is no longer true, unless that is leased.
                 if (yield from sight.renewed()):
                     continue
                 raise
             if not demands and sight.leased:
+                trail.shadowed = tuple(dict.fromkeys(noted))
                 return Admission(route, call)
             verdict = yield Admit(call, sight.basis, demands)
             if isinstance(verdict, Granted):
+                trail.shadowed = tuple(dict.fromkeys([*noted, *shadowed(verdict.standings)]))
                 return Admission(route, call, verdict.standings, verdict.charge)
             if isinstance(verdict, Denied):
                 raise refusal(verdict.standings)

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from gateway.pipeline.call import Call
 from gateway.pipeline.demand import Slot
-from gateway.pipeline.policy import Phase, PolicyConfig, Setup
+from gateway.pipeline.policy import Mode, ModeConfig, Phase, Setup
 
 
 class Concurrency:
@@ -17,7 +17,7 @@ class Concurrency:
 
     phase: ClassVar[Phase] = Phase.ADMIT
 
-    class Config(PolicyConfig):
+    class Config(ModeConfig):
         limit: Annotated[int, Field(ge=0)] | None = None
         """Requests at once; none: what the tenant's plan says. 0 blocks."""
         per: Literal["tenant", "route"] = "tenant"
@@ -30,16 +30,20 @@ class Concurrency:
             return self
 
     def __init__(self, config: Config, setup: Setup) -> None:
+        self.mode: Mode = config.mode
         self._limit, self._per = config.limit, config.per
         self._route = setup.route
 
     def demands(self, call: Call) -> Iterable[Slot]:
         if self._per == "route":
             assert self._limit is not None
-            yield Slot("concurrency", "route", self._route, self._limit)
+            yield self._slot("route", self._route, self._limit)
             return
         customer = call.require_customer()
         if self._limit is not None:
-            yield Slot("concurrency", "tenant", f"{customer.tenant.id}:{self._route}", self._limit)
+            yield self._slot("tenant", f"{customer.tenant.id}:{self._route}", self._limit)
         elif customer.plan.concurrency is not None:
-            yield Slot("concurrency", "tenant", str(customer.tenant.id), customer.plan.concurrency)
+            yield self._slot("tenant", str(customer.tenant.id), customer.plan.concurrency)
+
+    def _slot(self, scope: Literal["tenant", "route"], subject: str, limit: int) -> Slot:
+        return Slot("concurrency", scope, subject, limit, shadow=self.mode == "shadow")

@@ -8,17 +8,18 @@ from pydantic import Field
 
 from gateway.errors import FEATURE_NOT_IN_PLAN, Refused
 from gateway.pipeline.call import Call
-from gateway.pipeline.policy import Phase, PolicyConfig, Setup
+from gateway.pipeline.policy import Mode, ModeConfig, Phase, Setup
 
 
 class Features:
     phase: ClassVar[Phase] = Phase.ENTITLEMENT
 
-    class Config(PolicyConfig):
+    class Config(ModeConfig):
         require: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
         """Features that the tenant must have, all of them."""
 
     def __init__(self, config: Config, setup: Setup) -> None:
+        self.mode: Mode = config.mode
         self._required = config.require
 
     def check(self, call: Call) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from gateway.pipeline.call import Call
 from gateway.pipeline.demand import Rate, RateScope
-from gateway.pipeline.policy import Phase, PolicyConfig, Setup
+from gateway.pipeline.policy import Mode, ModeConfig, Phase, Setup
 from gateway.tenancy import plan
 
 
@@ -20,7 +20,7 @@ class RateLimit:
 
     phase: ClassVar[Phase] = Phase.ADMIT
 
-    class Config(PolicyConfig):
+    class Config(ModeConfig):
         per: RateScope = "tenant"
         """Who shares the limit: the `tenant`, the `credential` (key, or subject of a token), all callers of the `route`, or
         the `client_ip` (IPv6: its /64, which is what one subscriber gets)."""
@@ -42,6 +42,8 @@ class RateLimit:
             return self
 
     def __init__(self, config: Config, setup: Setup) -> None:
+        self.mode: Mode = config.mode
+        self._shadow = config.mode == "shadow"
         self._per: RateScope = config.per
         self._limit = None if config.rate is None else plan.RateLimit.parse(config.rate, config.burst)
         self._name = config.name or ("tenant" if self._limit is None else setup.route)
@@ -51,14 +53,14 @@ class RateLimit:
         if self._limit is not None:
             # The window tells two limits of one route apart, a changed count keeps what was used.
             subject = f"{_subject(self._per, call)}:{self._route}:{self._limit.window}"
-            yield Rate(self._name, self._per, subject, self._limit)
+            yield Rate(self._name, self._per, subject, self._limit, self._shadow)
             return
         account = _account(call)
         own = None if call.customer is None else call.customer.tenant.rate_limit(call.customer.plan)
         if own is not None:
-            yield Rate(self._name, "tenant", account, own)
+            yield Rate(self._name, "tenant", account, own, self._shadow)
         if call.principal.rate is not None:
-            yield Rate("credential", "credential", _credential(call), call.principal.rate)
+            yield Rate("credential", "credential", _credential(call), call.principal.rate, self._shadow)
 
 
 def _subject(per: RateScope, call: Call) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gateway.errors import INSUFFICIENT_SCOPE, Refused
 from gateway.pipeline.call import Call
-from gateway.pipeline.policy import Phase, PolicyConfig, Setup
+from gateway.pipeline.policy import Mode, ModeConfig, Phase, Setup
 
 # RFC 6749, 3.3: no space, quote or backslash, so that the scopes can stand in a quoted string of `WWW-Authenticate`.
 Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")]
@@ -17,11 +17,12 @@ Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")]
 class Scopes:
     phase: ClassVar[Phase] = Phase.RIGHT
 
-    class Config(PolicyConfig):
+    class Config(ModeConfig):
         require: Annotated[tuple[Scope, ...], Field(min_length=1)]
         """Scopes that the caller must hold, all of them."""
 
     def __init__(self, config: Config, setup: Setup) -> None:
+        self.mode: Mode = config.mode
         self._required = frozenset(config.require)
         self._challenge = f'Bearer error="insufficient_scope", scope="{" ".join(config.require)}"'
 

@@ -59,6 +59,8 @@ class Observer:
         upstream = None if trail.route is None or not sighting.upstream_asked else trail.route.upstream
         slug = None if trail.tenant is None else trail.tenant.slug
         self._metrics.request(route, method, status, "OK" if problem is None else problem.code, slug, seconds)
+        for shadowed in trail.shadowed:
+            self._metrics.shadow_refusal(route, shadowed.code)
         if upstream is not None:
             self._metrics.upstream(upstream, sighting.upstream_status, sighting.timings.connect, sighting.timings.first_byte)
         self._log.write(
@@ -77,5 +79,6 @@ class Observer:
                 upstream_seconds=sighting.timings.first_byte,
                 bytes_in=0 if answer.request_body is None else answer.request_body.received,
                 bytes_out=answer.sent,
+                shadowed=trail.shadowed,
             )
         )

@@ -74,6 +74,8 @@ class Ask:
                 key, tag = self._keyspace.org(record.id), org_tag(record.id)
             args += (self._index(key), self._index(self._keyspace.leases(tag)), record.version)
         for demand in demands:
+            if not isinstance(demand, Nonce) and demand.shadow:
+                args.append("shadow")
             args += self._encode(demand)
         return args
 
@@ -86,9 +88,9 @@ class Ask:
 
     def _encode(self, demand: Demand) -> Sequence[Part]:
         match demand:
-            case Rate(name=name, scope=scope, subject=subject, limit=limit):
+            case Rate(name=name, scope=scope, limit=limit):
                 gcra = gcra_of(limit)
-                key = self._index(self._keyspace.rate(self._rate_tag(demand), scope, name, subject))
+                key = self._index(self._keyspace.rate(self._rate_tag(demand), scope, name, _bucket(demand)))
                 interval = (gcra.window, gcra.count, gcra.interval, gcra.interval_rest)
                 return ("rate", key, *interval, gcra.tolerance, gcra.tolerance_rest)
             case Quota():
@@ -98,7 +100,7 @@ class Ask:
                 return ("nonce", self._index(self._nonces[-1]), ttl * 1000)
             case Slot(name=name, scope=scope, subject=subject, limit=limit):
                 tag = route_tag(subject) if scope == "route" else self._tag()
-                held = HeldSlot(self._keyspace.slots(tag, name, subject), self._new_holder())
+                held = HeldSlot(self._keyspace.slots(tag, name, _bucket(demand)), self._new_holder())
                 self._slots.append(held)
                 return ("slot", self._index(held.key), limit, held.holder, _LEASE_MS)
 
@@ -157,6 +159,11 @@ class Ask:
 
     def _index(self, key: str) -> int:
         return self._keys.setdefault(key, len(self._keys) + 1)
+
+
+def _bucket(demand: Rate | Slot) -> str:
+    """A limit in shadow has a bucket of its own: it must not use up what the same limit enforces on another route."""
+    return f"shadow:{demand.subject}" if demand.shadow else demand.subject
 
 
 def _cap(cap: int | None) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 
-from gateway.errors import AMBIGUOUS_CREDENTIALS, CREDENTIAL_NOT_ACCEPTED, Refused
+from gateway.errors import AMBIGUOUS_CREDENTIALS, CREDENTIAL_NOT_ACCEPTED, Problem, Refused
 
 from .call import Call
 from .demand import Demand, Nonce
-from .policy import Anonymous, Authenticator, CrossOrigin, Guard, Meter, Policy, Stamp
+from .policy import Anonymous, Authenticator, CrossOrigin, Guard, Meter, Policy, Stamp, Tried
 from .principal import Principal
 from .request import InboundRequest
 
@@ -55,17 +55,24 @@ class Chain:
             return None
         raise Refused(self.authenticators[0].missing, headers=self.challenges())
 
-    def check(self, call: Call) -> None:
+    def check(self, call: Call, shadowed: list[Problem]) -> None:
+        """Raises Refused; what a guard in shadow would have refused is added to `shadowed`."""
         for guard in self.guards:
-            guard.check(call)
+            try:
+                guard.check(call)
+            except Refused as refused:
+                _pass_in_shadow(guard, refused, shadowed)
 
-    def demands(self, call: Call) -> tuple[Demand, ...]:
-        """All demands of the call: the credential's own nonce first, then those of the meters."""
+    def demands(self, call: Call, shadowed: list[Problem]) -> tuple[Demand, ...]:
+        """All demands of the call: the credential's own nonce first, then those of the meters. Raises as `check` does."""
         wanted: list[Demand] = []
         if call.principal.nonce is not None:
             wanted.append(Nonce(call.principal.nonce, call.principal.nonce_ttl))
         for meter in self.meters:
-            wanted.extend(meter.demands(call))
+            try:
+                wanted.extend(meter.demands(call))
+            except Refused as refused:
+                _pass_in_shadow(meter, refused, shadowed)
         return tuple(wanted)
 
     def stamp(self, call: Call, headers: MutableMapping[str, str]) -> None:
@@ -75,3 +82,9 @@ class Chain:
     def challenges(self) -> tuple[tuple[str, str], ...]:
         """What a 401 of this route has to say (RFC 9110, 15.5.2)."""
         return tuple(dict.fromkeys(("WWW-Authenticate", a.challenge) for a in self.authenticators))
+
+
+def _pass_in_shadow(policy: Policy, refused: Refused, shadowed: list[Problem]) -> None:
+    if not (isinstance(policy, Tried) and policy.mode == "shadow"):
+        raise refused
+    shadowed.append(refused.problem)

@@ -1,4 +1,8 @@
-"""What a call wants from the store, as values. The ledger checks all demands of a call, then takes all of them, or none."""
+"""What a call wants from the store, as values. The ledger checks all demands of a call, then takes all of them, or none.
+
+A demand in shadow refuses nothing. Where it does not fit, a rate and a slot take nothing, so that the next request meets what
+it would meet under enforcement; units are counted all the same, since the request is served.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ class Rate:
     scope: RateScope
     subject: str
     limit: RateLimit
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class Quota:
     cap: int | None
     org_cap: int | None
     units: int = 1
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class Slot:
     scope: Literal["tenant", "route"]
     subject: str
     limit: int
+    shadow: bool = False
 
 
 Demand = Rate | Quota | Nonce | Slot
@@ -53,9 +60,10 @@ Demand = Rate | Quota | Nonce | Slot
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a demand stands after it was decided: `remaining` units, and `reset` seconds until the bucket is full again
-    (rate) or the period ends (quota). `wait` is how long a refused caller has to wait, in seconds; 0 where it was admitted.
-    `by_org` says that the organization's bound refused, not the tenant's."""
+    """How a demand stands after it was decided: whether it fits (`admitted`; one in shadow may not fit, and pass), `remaining`
+    units, and `reset` seconds until the bucket is full again (rate) or the period ends (quota). `wait` is how long a refused
+    caller has to wait, in seconds; 0 where it was admitted. `by_org` says that the organization's bound refused, not the
+    tenant's."""
 
     demand: Demand
     admitted: bool

@@ -20,7 +20,7 @@ from .demand import Nonce, Quota, Rate, Slot, Standing
 
 def refusal(standings: Sequence[Standing]) -> Refused:
     """The first demand that was refused gives the code; the wait is that of the slowest, so that one retry suffices."""
-    violated = [standing for standing in standings if not standing.admitted]
+    violated = [standing for standing in standings if not (standing.admitted or _in_shadow(standing))]
     problem = _problem(violated[0])
     if problem is REPLAYED_REQUEST:
         return Refused(problem)
@@ -34,14 +34,15 @@ def refusal(standings: Sequence[Standing]) -> Refused:
 
 
 def limit_headers(standings: Iterable[Standing]) -> Iterable[tuple[str, str]]:
-    """`RateLimit-Policy` and `RateLimit` of the limits that bound this request; nothing where none did.
+    """`RateLimit-Policy` and `RateLimit` of the limits that bound this request; nothing where none did. Limits in shadow bind
+    nobody, so nobody is told of them.
 
     A refused limit tells as `t` when it will admit again, so that `Retry-After` is never earlier.
     """
     policies, states = [], []
     for standing in standings:
         bound = _bound(standing)
-        if bound is None or standing.remaining is None:
+        if bound is None or standing.remaining is None or _in_shadow(standing):
             continue
         name = _name(standing)
         policies.append(f'"{name}";{bound}')
@@ -49,6 +50,15 @@ def limit_headers(standings: Iterable[Standing]) -> Iterable[tuple[str, str]]:
     if policies:
         yield "RateLimit-Policy", ", ".join(policies)
         yield "RateLimit", ", ".join(states)
+
+
+def shadowed(standings: Iterable[Standing]) -> Iterable[Problem]:
+    """With which codes limits in shadow would have refused the request."""
+    return (_problem(standing) for standing in standings if _in_shadow(standing) and not standing.admitted)
+
+
+def _in_shadow(standing: Standing) -> bool:
+    return not isinstance(standing.demand, Nonce) and standing.demand.shadow
 
 
 def _problem(standing: Standing) -> Problem:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -41,6 +41,17 @@ class PolicyConfig(BaseModel):
     """Base of every policy's `Config`: immutable, and an unknown key is a fault. A field's docstring is its documentation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+Mode = Literal["enforce", "shadow"]
+
+
+class ModeConfig(PolicyConfig):
+    """Base of the `Config` of limits and guards that can be tried out on live traffic. What establishes who calls, for whom,
+    and whether that tenant is served at all can't: a shadow of it would be a hole."""
+
+    mode: Mode = "enforce"
+    """`shadow` decides, counts and logs, and lets pass what it would have refused."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,13 @@ class CrossOrigin(Policy, Protocol):
 class Guard(Policy, Protocol):
     def check(self, call: Call) -> None:
         """Raises Refused."""
+
+
+@runtime_checkable
+class Tried(Policy, Protocol):
+    """A guard or a meter that may stand in shadow: what it refuses then is noted, and passes."""
+
+    mode: Mode
 
 
 @runtime_checkable

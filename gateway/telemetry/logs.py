@@ -58,7 +58,8 @@ def configure(stream: TextIO, level: str = "INFO", worker: int | None = None) ->
 @dataclass(frozen=True, slots=True)
 class AccessEntry:
     """One answered request. `path` is without its query. Durations are in seconds; `problem` is None where the request was
-    admitted; `upstream_seconds` is the time from the request's end to the upstream's answer."""
+    admitted; `shadowed`: with what policies in shadow would have refused it; `upstream_seconds` is the time from the request's
+    end to the upstream's answer."""
 
     request_id: str
     method: str
@@ -74,6 +75,7 @@ class AccessEntry:
     upstream_seconds: float | None = None
     bytes_in: int = 0
     bytes_out: int = 0
+    shadowed: tuple[Problem, ...] = ()
 
 
 class AccessLog:
@@ -106,6 +108,7 @@ class AccessLog:
             "status": entry.status,
             "code": "OK" if problem is None else problem.code,
             "owner": None if problem is None else problem.owner,
+            "shadow": [shadowed.code for shadowed in entry.shadowed] or None,
             "duration_ms": _milliseconds(entry.seconds),
             "tenant": None if tenant is None else tenant.slug,
             "tenant_id": None if tenant is None else tenant.typeid,

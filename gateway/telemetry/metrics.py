@@ -44,6 +44,11 @@ class Metrics:
             "Requests answered, by tenant and class of status; tenants beyond the first thousand are `_other`.",
             ("tenant", "status_class"),
         )
+        self._shadow_refusals = self._counter(
+            "tenantgate_shadow_refusals_total",
+            "Requests that were let pass though a policy in shadow would have refused them, by route and code.",
+            ("route", "code"),
+        )
         self._store_calls = self._histogram(
             "tenantgate_store_call_duration_seconds", "Calls of the store, by script.", ("script",), _STORE_BUCKETS
         )
@@ -73,6 +78,10 @@ class Metrics:
         self._durations[route,].observe(seconds)
         if tenant is not None:
             self._tenant_requests[self._tenants.label(tenant), status_class].inc()
+
+    def shadow_refusal(self, route: str | None, code: str) -> None:
+        """A request passed that a policy in shadow would have refused with `code`."""
+        self._shadow_refusals[route or "_none", code].inc()
 
     def store_call(self, script: str, seconds: float) -> None:
         """A call of the store has ended, well or badly."""

@@ -94,6 +94,22 @@ def test_the_plan_is_told_with_its_present_use(world: World) -> None:
     assert plan["limits"]["quotas"]["requests"]["used"] == 1
 
 
+def test_policies_in_shadow_let_pass_what_they_count_and_log(world: World) -> None:
+    customer, at = world.customer("small"), f"/trial/{uuid4().hex}"
+    answers = [world.gateway.public.get(at, headers=customer.bearer()) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert "ratelimit" not in answers[-1].headers
+    # A line is written when its answer has ended; that of the next request tells that those before it are there.
+    assert world.gateway.public.get(at, headers=customer.bearer()).status_code == 200
+    guards = ["INSUFFICIENT_SCOPE", "FEATURE_NOT_IN_PLAN"]
+    lines = [line["shadow"] for line in world.gateway.log if line["path"] == at][:5]
+    assert lines == [guards, *[[*guards, "RATE_LIMITED"]] * 2, *[[*guards, "RATE_LIMITED", "TENANT_QUOTA_EXCEEDED"]] * 2]
+    metrics = httpx.get(f"{world.gateway.admin_url}/metrics", trust_env=False).text
+    assert 'tenantgate_shadow_refusals_total{code="RATE_LIMITED",route="trial"} 5.0' in metrics
+    plan = world.gateway.public.get("/api/v1/billing/plan", headers=customer.bearer()).json()
+    assert plan["limits"]["quotas"]["messages"] == {"cap": 3, "used": 6, "remaining": 0}
+
+
 def test_a_vanished_store_is_503_and_never_a_bad_credential(
     launch: Callable[..., GatewayProcess], upstream: Recorder, tmp_path: Path, world: World
 ) -> None:

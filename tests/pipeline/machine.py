@@ -88,7 +88,9 @@ class Machine:
             self.remembered.clear()
             return Changed()
         standings = [self._standing(demand) for demand in question.demands]
-        if not all(standing.admitted for standing in standings):
+        if not all(
+            standing.admitted or (not isinstance(standing.demand, Nonce) and standing.demand.shadow) for standing in standings
+        ):
             return Denied(standings)
         self.taken.update(question.demands)
         return Granted(standings, charge=len(self.asked))

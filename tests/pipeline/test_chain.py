@@ -33,7 +33,7 @@ def test_guards_are_asked_in_their_order_and_the_first_that_refuses_answers():
     call = samples.call(tenant=replace(ACME, status=Status.SUSPENDED), request=samples.request(headers={"X-Tenant": "globex"}))
     for guards, problem in (([MATCH, STATUS], TENANT_MISMATCH), ([STATUS, MATCH], TENANT_SUSPENDED)):
         with pytest.raises(Refused) as refused:
-            Chain.of(guards).check(call)
+            Chain.of(guards).check(call, [])
         assert refused.value.problem is problem
 
 
@@ -41,7 +41,7 @@ def test_the_credentials_nonce_is_demanded_before_everything_else():
     plan = Plan("pro", rate=Rating(5, 1, 5), concurrency=2)
     caller = replace(HMAC, nonce="n" * 16, nonce_ttl=600)
     slots = Concurrency(Concurrency.Config(), SETUP)
-    demands = Chain.of([RATE, QUOTA, slots]).demands(samples.call(caller, plan=plan))
+    demands = Chain.of([RATE, QUOTA, slots]).demands(samples.call(caller, plan=plan), [])
     assert demands[0] == Nonce("n" * 16, 600)
     assert [type(demand) for demand in demands[1:3]] == [Rate, Quota]
     assert len(demands) == 4

@@ -21,6 +21,8 @@
 --   quota  tenant_key, org_key, credential_key, metric, credential_field, cap, org_cap, units
 --   nonce  key, milliseconds
 --   slot   key, limit, holder, milliseconds
+--   shadow before one of these but a nonce: it refuses nothing. Where it does not fit, its units are counted all the same, and of
+--            a rate or a slot nothing is taken.
 --
 -- Answers {verdict, now, ...}, whole numbers:
 --   0  granted  three for each demand, see below: everything was taken
@@ -167,21 +169,25 @@ local function add(key, field, amount)
   end
 end
 
+local shadow = false
+
 local function quota()
   local tenant, org, credential = take_key(), take_key(), take_key()
   local metric, credential_field = take_text(), take_text()
   local cap, org_cap, amount = take_number(), take_number(), take_number()
   local by_tenant, by_org = used(tenant, metric), used(org, metric)
+  local verdict = 1
   if not fits(by_tenant + amount, cap) then
-    return report(0, by_tenant, by_org)
+    verdict = 0
+  elseif not fits(by_org + amount, org_cap) then
+    verdict = -1
   end
-  if not fits(by_org + amount, org_cap) then
-    return report(-1, by_tenant, by_org)
+  if verdict == 1 or shadow then
+    add(tenant, metric, amount)
+    add(org, metric, amount)
+    add(credential, credential_field, amount)
   end
-  add(tenant, metric, amount)
-  add(org, metric, amount)
-  add(credential, credential_field, amount)
-  return report(1, by_tenant, by_org)
+  return report(verdict, by_tenant, by_org)
 end
 
 local nonces, slots = {}, {}
@@ -211,7 +217,12 @@ end
 
 local kinds = {rate = rate, quota = quota, nonce = nonce, slot = slot}
 while place <= #ARGV do
-  kinds[take_text()]()
+  local kind, before = take_text(), refused
+  shadow = kind == 'shadow'
+  kinds[shadow and take_text() or kind]()
+  if shadow then
+    refused = before
+  end
 end
 
 if refused then
