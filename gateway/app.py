@@ -194,6 +194,7 @@ def _routes(settings: Settings, policies: Mapping[str, Sequence[Policy]]) -> lis
             max_body=route.max_body,
             encoded_slashes=route.encoded_slashes,
             keep_authorization=route.keep_authorization,
+            x_ratelimit_headers=route.x_ratelimit_headers,
         )
         for route in settings.routes
     ]

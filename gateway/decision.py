@@ -141,7 +141,7 @@ class Decider:
                 trail.shadowed = tuple(dict.fromkeys([*noted, *shadowed(verdict.standings)]))
                 return Admission(route, call, verdict.standings, verdict.charge)
             if isinstance(verdict, Denied):
-                raise refusal(verdict.standings)
+                raise refusal(verdict.standings, older=route.x_ratelimit_headers)
             assert isinstance(verdict, Changed)
             sight = _Sight(self._records)
         raise Refused(STORE_UNAVAILABLE, "The tenant's record kept changing during the request.", retry_after=1)

@@ -124,7 +124,7 @@ class Proxy:
         when the client did not stay for it."""
         outcome = Outcome.REFUND
         trail = sighting.trail
-        trail.answer_headers.update(limit_headers(admission.standings))
+        trail.answer_headers.update(limit_headers(admission.standings, older=admission.route.x_ratelimit_headers))
         try:
             body.limit(admission.route.max_body)
             if admission.route.builtin is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from math import ceil
 
 from gateway.errors import (
@@ -18,8 +19,9 @@ from gateway.errors import (
 from .demand import Nonce, Quota, Rate, Slot, Standing
 
 
-def refusal(standings: Sequence[Standing]) -> Refused:
-    """The first demand that was refused gives the code; the wait is that of the slowest, so that one retry suffices."""
+def refusal(standings: Sequence[Standing], *, older: bool = False) -> Refused:
+    """The first demand that was refused gives the code; the wait is that of the slowest, so that one retry suffices.
+    `older` is that of `limit_headers`."""
     violated = [standing for standing in standings if not (standing.admitted or _in_shadow(standing))]
     problem = _problem(violated[0])
     if problem is REPLAYED_REQUEST:
@@ -28,28 +30,51 @@ def refusal(standings: Sequence[Standing]) -> Refused:
     return Refused(
         problem,
         retry_after=max(1, *(standing.wait for standing in limits)),
-        headers=tuple(limit_headers(limits)),
+        headers=tuple(limit_headers(limits, older=older)),
         members={"violated-policies": [_name(standing) for standing in limits]},
     )
 
 
-def limit_headers(standings: Iterable[Standing]) -> Iterable[tuple[str, str]]:
+def limit_headers(standings: Iterable[Standing], *, older: bool = False) -> Iterable[tuple[str, str]]:
     """`RateLimit-Policy` and `RateLimit` of the limits that bound this request; nothing where none did. Limits in shadow bind
     nobody, so nobody is told of them.
 
-    A refused limit tells as `t` when it will admit again, so that `Retry-After` is never earlier.
+    A refused limit tells as `t` when it will admit again, so that `Retry-After` is never earlier. `older`: tell the tightest of
+    them, the one with the smallest share left, in the trio that came before the draft, too; its reset is in seconds from now.
     """
-    policies, states = [], []
+    told = list(_told(standings))
+    if not told:
+        return
+    yield "RateLimit-Policy", ", ".join(f'"{one.name}";{one.policy}' for one in told)
+    yield "RateLimit", ", ".join(f'"{one.name}";r={one.remaining};t={one.reset}' for one in told)
+    if older:
+        tightest = min(told, key=lambda one: (one.remaining / max(1, one.quota), -one.reset))
+        yield "X-RateLimit-Limit", str(tightest.quota)
+        yield "X-RateLimit-Remaining", str(tightest.remaining)
+        yield "X-RateLimit-Reset", str(tightest.reset)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A limit as answers tell it: `quota` and `remaining` in units, `reset` in seconds."""
+
+    name: str
+    quota: int
+    window: int | None
+    remaining: int
+    reset: int
+
+    @property
+    def policy(self) -> str:
+        return f"q={self.quota}" if self.window is None else f"q={self.quota};w={self.window}"
+
+
+def _told(standings: Iterable[Standing]) -> Iterable[_Told]:
     for standing in standings:
         bound = _bound(standing)
-        if bound is None or standing.remaining is None or _in_shadow(standing):
-            continue
-        name = _name(standing)
-        policies.append(f'"{name}";{bound}')
-        states.append(f'"{name}";r={standing.remaining};t={ceil(standing.reset if standing.admitted else standing.wait)}')
-    if policies:
-        yield "RateLimit-Policy", ", ".join(policies)
-        yield "RateLimit", ", ".join(states)
+        if bound is not None and standing.remaining is not None and not _in_shadow(standing):
+            reset = ceil(standing.reset if standing.admitted else standing.wait)
+            yield _Told(_name(standing), *bound, standing.remaining, reset)
 
 
 def shadowed(standings: Iterable[Standing]) -> Iterable[Problem]:
@@ -83,12 +108,13 @@ def _name(standing: Standing) -> str:
             return "nonce"
 
 
-def _bound(standing: Standing) -> str | None:
+def _bound(standing: Standing) -> tuple[int, int | None] | None:
+    """The limit's units, and its window in seconds where it has one."""
     match standing.demand:
         case Rate(limit=limit):
-            return f"q={limit.count};w={limit.window}"
+            return limit.count, limit.window
         case Quota(cap=cap, org_cap=org_cap):
             bounds = [bound for bound in (cap, org_cap) if bound is not None]
-            return f"q={min(bounds)}" if bounds else None
+            return (min(bounds), None) if bounds else None
         case _:
             return None

@@ -26,6 +26,7 @@ class Route:
     max_body: int = 10 << 20
     encoded_slashes: bool = False
     keep_authorization: bool = False
+    x_ratelimit_headers: bool = False
 
 
 class Router:

@@ -192,6 +192,8 @@ class RouteSettings(Model):
     """Let `%2f` and `%5c` in the path pass, for upstreams that treat them as data."""
     keep_authorization: bool = False
     """Hand the client's `Authorization` on to the upstream."""
+    x_ratelimit_headers: bool = False
+    """Tell the tightest limit in `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds) as well, for older clients."""
 
 
 class MetricSettings(Model):

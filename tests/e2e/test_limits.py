@@ -71,7 +71,8 @@ def test_a_used_up_quota_is_429_and_refusals_burn_nothing(world: World) -> None:
     assert statuses == [200, 200, 200, 429]
     refused = world.gateway.public.get(at, headers=customer.bearer())
     assert refused.json()["code"] == "TENANT_QUOTA_EXCEEDED"
-    assert refused.headers["retry-after"]
+    assert refused.headers["retry-after"] == refused.headers["x-ratelimit-reset"]
+    assert (refused.headers["x-ratelimit-limit"], refused.headers["x-ratelimit-remaining"]) == ("3", "0")
 
 
 def test_a_raised_cap_keeps_what_was_used_and_is_in_force_at_once(world: World) -> None:

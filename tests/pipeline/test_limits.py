@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
 from hypothesis import given
@@ -51,6 +52,35 @@ class TestTheHeaders:
     def test_are_none_where_nothing_is_bounded(self):
         unlimited = Quota("emails", cap=None, org_cap=None)
         assert headers() == headers(Standing(unlimited, True, None), Standing(SLOT, True, 2), Standing(NONCE, True)) == {}
+
+
+class TestTheOlderHeaders:
+    def told(self, *standings: Standing) -> list[str | None]:
+        sent = dict(limit_headers(standings, older=True))
+        return [sent.get(f"X-RateLimit-{name}") for name in ("Limit", "Remaining", "Reset")]
+
+    def test_are_sent_where_the_route_asks_for_them_only(self):
+        assert not any(name.startswith("X-") for name in headers(Standing(RATE, True, 50, 29.2)))
+        assert self.told(Standing(RATE, True, 50, 29.2)) == ["100", "50", "30"]
+
+    def test_tell_the_limit_with_the_smallest_share_left(self):
+        rate, quota = Standing(RATE, True, 50, 29.2), Standing(QUOTA, True, 60, 86_400.0)
+        assert self.told(rate, quota) == self.told(quota, rate) == ["1000", "60", "86400"]
+
+    def test_tell_of_two_that_are_used_up_the_one_that_takes_longer(self):
+        rate, quota = Standing(RATE, False, 0, 60.0, wait=7.2), Standing(QUOTA, False, 0, 99.0, wait=99.0)
+        assert self.told(rate, quota) == ["1000", "0", "99"]
+
+    def test_tell_nothing_where_nothing_is_bounded(self):
+        assert self.told(Standing(SLOT, True, 2), Standing(replace(RATE, shadow=True), True, 1)) == [None] * 3
+
+    def test_are_on_a_refusal_too(self):
+        refused = refusal([Standing(RATE, False, 0, 60.0, wait=7.2)], older=True)
+        assert dict(refused.headers)["X-RateLimit-Reset"] == "8"
+
+    def test_tell_a_cap_of_nothing(self):
+        blocked = Quota("emails", cap=0, org_cap=None)
+        assert self.told(Standing(blocked, False, 0, 60.0, wait=60.0)) == ["0", "0", "60"]
 
 
 class TestARefusal:
