@@ -8,7 +8,7 @@ gets the answer and calls `Ask.answer`. Where everything is known locally, the d
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from gateway.errors import (
@@ -29,7 +29,7 @@ from gateway.pipeline.demand import Standing
 from gateway.pipeline.limits import refusal, shadowed
 from gateway.pipeline.lookup import Lookup, Record, TenantByRef
 from gateway.pipeline.principal import ANONYMOUS, Principal
-from gateway.pipeline.question import Admit, Answer, Changed, Denied, FetchKeys, Granted, Question, ReadBody, Resolve
+from gateway.pipeline.question import Admit, Answer, Changed, Denied, FetchKeys, Granted, Question, ReadBody, Resolve, WholeBody
 from gateway.pipeline.request import InboundRequest
 from gateway.routing.match import Route, Router
 from gateway.tenancy.org import Organization
@@ -120,13 +120,16 @@ class Decider:
         if route.chain.cross_origin is not None and _is_preflight(request):
             return (yield from _preflight(route, request))
         claim = yield from _claim(route.chain, request)
-        body = (yield from _body_digest(route.max_body)) if claim is not None and claim.needs_body else None
+        body = (yield from _whole_body(route.max_body)) if claim is not None and claim.needs_body else None
         sight = _Sight(self._records)
         for _ in range(_ROUNDS):
             noted: list[Problem] = []
             try:
                 call = yield from self._identify(route, request, claim, body, sight, trail)
                 route.chain.check(call, noted)
+                if route.chain.reads_body:
+                    body = body or (yield from _whole_body(route.max_body))
+                    call = replace(call, body=body.content)
                 demands = route.chain.demands(call, noted)
             except Refused:
                 # It may have been refused under a record that is no longer true, unless that is leased.
@@ -151,7 +154,7 @@ class Decider:
         route: Route,
         request: InboundRequest,
         claim: Claim | None,
-        body: str | None,
+        body: WholeBody | None,
         sight: _Sight,
         trail: Trail,
     ) -> Generator[Question, Answer, Call]:
@@ -159,7 +162,7 @@ class Decider:
             anonymous = trail.principal = route.chain.anonymous or ANONYMOUS
             return Call(request, route.name, route.upstream, anonymous)
         record = yield from sight.find(claim.lookup)
-        principal = trail.principal = claim.prove(Evidence(record, body))
+        principal = trail.principal = claim.prove(Evidence(record, None if body is None else body.sha256))
         if principal.acts_for is not None:
             record = yield from sight.find(principal.acts_for)
             _check_acting(principal, record, trail)
@@ -226,10 +229,10 @@ def _resolve(lookup: Lookup) -> Generator[Question, Answer, Record | None]:
     return record
 
 
-def _body_digest(limit: int) -> Generator[Question, Answer, str]:
-    digest = yield ReadBody(limit)
-    assert isinstance(digest, str)
-    return digest
+def _whole_body(limit: int) -> Generator[Question, Answer, WholeBody]:
+    body = yield ReadBody(limit)
+    assert isinstance(body, WholeBody)
+    return body
 
 
 def _claim(chain: Chain, request: InboundRequest) -> Generator[Question, Answer, Claim | None]:

@@ -25,13 +25,13 @@ from gateway.edge.hygiene import check_framing
 from gateway.edge.observe import Observer, Sighting
 from gateway.edge.request import RequestReader, told
 from gateway.errors import INTERNAL_ERROR, SHUTTING_DOWN, Refused
-from gateway.forward.headers import inbound, outbound
+from gateway.forward.headers import inbound, outbound, usage_units
 from gateway.forward.identity import IdentitySigner
 from gateway.forward.pool import OutboundHead, UpstreamAborted, Upstreams
 from gateway.forward.websocket import tunnel
 from gateway.identity.keysets import KeySets
 from gateway.ledger.ledger import Ledger, Outcome
-from gateway.pipeline.limits import limit_headers
+from gateway.pipeline.limits import limit_headers, overruns
 from gateway.pipeline.question import Admit, FetchKeys, Question, ReadBody, Resolve
 from gateway.pipeline.question import Answer as Answered
 from gateway.pipeline.request import InboundRequest
@@ -112,7 +112,7 @@ class Proxy:
             case Resolve(lookup):
                 return await self._machine.records.resolve(lookup)
             case ReadBody(limit):
-                return await body.digest(limit)
+                return await body.whole(limit)
             case FetchKeys(issuer):
                 await self._machine.keysets.refresh(issuer)
                 return None
@@ -140,7 +140,9 @@ class Proxy:
             outcome = Outcome.CLIENT_GONE
             raise
         finally:
-            self._machine.ledger.settle_soon(admission.charge, outcome)
+            if outcome is not Outcome.REFUND:
+                sighting.overruns = overruns(admission.standings, sighting.usage_units)
+            self._machine.ledger.settle_soon(admission.charge, outcome, sighting.usage_units)
 
     async def _forward(self, admission: Admission, answer: Answer, body: Body, sighting: Sighting) -> None:
         call, route = admission.call, admission.route
@@ -149,6 +151,7 @@ class Proxy:
         sighting.upstream_asked = True
         response = await self._machine.upstreams.send(route.upstream, head, None if body.length == 0 else body.chunks())
         sighting.upstream_status, sighting.timings = response.status, response.timings
+        sighting.usage_units = usage_units(response.headers)
         try:
             await answer.start(response.status, inbound(response.headers), sighting.trail.answer_headers)
             async for piece in response.chunks():

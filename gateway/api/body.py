@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from gateway.errors import BAD_REQUEST, BODY_TOO_LARGE, INVALID_BODY, Refused
+from gateway.pipeline.strict_json import parse_json
 
 MAX_BODY = 1 << 20
 _MAX_ERRORS, _MAX_NAME = 20, 64
@@ -19,7 +19,8 @@ M = TypeVar("M", bound=BaseModel)
 
 async def read_body(request: Request, model: type[M]) -> M:
     """The body as `model`; an absent body counts as `{}`. Raises Refused: BODY_TOO_LARGE, BAD_REQUEST, INVALID_BODY."""
-    content = _parse(await _content(request))
+    sent = await _content(request)
+    content = parse_json(sent) if sent else {}
     if not isinstance(content, dict):
         raise Refused(INVALID_BODY, "The body has to be a JSON object.", members={"errors": []})
     return _validate(model, content)
@@ -64,37 +65,3 @@ async def _content(request: Request) -> bytes:
     except ClientDisconnect:
         raise Refused(BAD_REQUEST, "The body is incomplete.") from None
     return bytes(content)
-
-
-def _parse(content: bytes) -> object:
-    if not content:
-        return {}
-    try:
-        parsed: object = json.loads(content.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
-        # A lone surrogate is JSON, but no text: it could be neither stored nor answered.
-        json.dumps(parsed, ensure_ascii=False).encode()
-    except json.JSONDecodeError as fault:
-        where = f"line {fault.lineno}, column {fault.colno}"
-        raise Refused(BAD_REQUEST, f"The body is not JSON: {fault.msg} at {where}.") from None
-    except UnicodeError:
-        raise Refused(BAD_REQUEST, "The body is not JSON in UTF-8.") from None
-    except _NotStrict as fault:
-        raise Refused(BAD_REQUEST, f"The body is not strict JSON: {fault}.") from None
-    except (ValueError, RecursionError):
-        raise Refused(BAD_REQUEST, "The body is not JSON that can be read: too deep, or a number too long.") from None
-    return parsed
-
-
-class _NotStrict(Exception):
-    """What Python reads and RFC 8259 leaves open or forbids."""
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _NotStrict("a key occurs twice in one object")
-    return found
-
-
-def _no_constant(name: str) -> object:
-    raise _NotStrict(f"{name} is no JSON value")

@@ -1,4 +1,4 @@
-"""The body of a request on its way in: bounded, timed, streamed, or kept whole where its digest has to be known first."""
+"""The body of a request on its way in: bounded, timed, streamed, or kept whole where it has to be known first."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tempfile import SpooledTemporaryFile
 from starlette.types import Receive
 
 from gateway.errors import BODY_TOO_LARGE, REQUEST_TIMEOUT, Refused
+from gateway.pipeline.question import SMALL_BODY, WholeBody
 
 # A body that must be known whole stays in memory up to here; beyond, it waits on disk.
 _IN_MEMORY = 1 << 20
@@ -44,8 +45,8 @@ class Body:
         if self.length is not None and self.length > size:
             raise Refused(BODY_TOO_LARGE, f"At most {size} bytes are accepted here.")
 
-    async def digest(self, limit: int) -> str:
-        """Read the whole body and keep it; its SHA-256 in lower-case hex. Raises Refused, ClientGone."""
+    async def whole(self, limit: int) -> WholeBody:
+        """Read the whole body and keep it for `chunks`. Raises Refused, ClientGone."""
         self.limit(limit)
         digest = sha256()
         kept: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by close()
@@ -56,10 +57,14 @@ class Body:
                     digest.update(piece)
                     kept.write(piece)
         except TimeoutError:
-            raise Refused(REQUEST_TIMEOUT, f"A signed body has to come within {_WHOLE_WITHIN:g} s.") from None
+            raise Refused(REQUEST_TIMEOUT, f"A body that is read whole has to come within {_WHOLE_WITHIN:g} s.") from None
         self.length = self.received
         kept.seek(0)
-        return digest.hexdigest()
+        content = None
+        if self.received <= SMALL_BODY:
+            content = kept.read()
+            kept.seek(0)
+        return WholeBody(digest.hexdigest(), content)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body piece by piece, as it arrives or from where it was kept. Raises Refused, ClientGone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from starlette.types import Scope
@@ -30,6 +31,8 @@ class Sighting:
     aborted: bool = False
     upstream_asked: bool = False
     upstream_status: int | None = None
+    usage_units: int | None = None
+    overruns: Mapping[str, int] = field(default_factory=dict)
     timings: Timings = field(default_factory=Timings)
 
     @property
@@ -61,6 +64,8 @@ class Observer:
         self._metrics.request(route, method, status, "OK" if problem is None else problem.code, slug, seconds)
         for shadowed in trail.shadowed:
             self._metrics.shadow_refusal(route, shadowed.code)
+        for metric, units in sighting.overruns.items():
+            self._metrics.overrun(route, metric, units)
         if upstream is not None:
             self._metrics.upstream(upstream, sighting.upstream_status, sighting.timings.connect, sighting.timings.first_byte)
         self._log.write(
@@ -80,5 +85,6 @@ class Observer:
                 bytes_in=0 if answer.request_body is None else answer.request_body.received,
                 bytes_out=answer.sent,
                 shadowed=trail.shadowed,
+                overruns=sighting.overruns,
             )
         )

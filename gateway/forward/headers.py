@@ -119,6 +119,13 @@ def inbound(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]
     return [(name, value) for name, value in fields if _may_come_in(name) and name not in named]
 
 
+def usage_units(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    """What the upstream says that the request has used, in `X-Usage-Units`: a whole number of at most nine digits. None where
+    it says nothing that can be read so."""
+    values = [value for name, value in headers if name.lower() == b"x-usage-units"]
+    return int(values[0]) if len(values) == 1 and values[0].isdigit() and len(values[0]) <= 9 else None
+
+
 def _own(request: InboundRequest, identity: str) -> Iterable[tuple[bytes, bytes]]:
     chain = request.forwarded_for or request.client_ip or "unknown"
     yield b"X-Request-Id", request.request_id.encode("ascii")

@@ -110,12 +110,13 @@ class Ask:
         of_org = self._keyspace.usage(org_tag(tenant.org), self._period)
         of_credentials = self._keyspace.credential_usage(tenant_tag(tenant.id), self._period)
         credential = self._call.principal.credential_id
-        self._units += [HeldUnits(key, quota.metric, quota.units) for key in (of_tenant, of_org)]
+        expires = _expiry(self._period)
+        self._units += [HeldUnits(key, quota.metric, quota.units, expires, quota.told) for key in (of_tenant, of_org)]
         keys = [self._index(of_tenant), self._index(of_org), 0]
         field = ""
         if credential is not None:
             field = f"{quota.metric} {credential}"
-            self._units.append(HeldUnits(of_credentials, field, quota.units))
+            self._units.append(HeldUnits(of_credentials, field, quota.units, expires, quota.told))
             keys[2] = self._index(of_credentials)
         return ("quota", *keys, quota.metric, field, _cap(quota.cap), _cap(quota.org_cap), quota.units)
 

@@ -17,11 +17,20 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class HeldUnits:
-    """`amount` units in `field` of the usage hash `key`. The key names the period that they were taken in."""
+    """`amount` units in `field` of the usage hash `key`, which expires at `expires` (seconds since 1970). The key names the
+    period that they were taken in. `told`: how many were used is told at the end."""
 
     key: str
     field: str
     amount: int
+    expires: int
+    told: bool = False
+
+    def owed(self, outcome: Outcome, units: int | None) -> int:
+        """What is to be given back where the upstream told `units` (None: nothing); below 0: what more is to be counted."""
+        if outcome is Outcome.REFUND:
+            return self.amount
+        return self.amount - units if self.told and units is not None else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from gateway.clock import Clock
@@ -94,18 +95,21 @@ class Ledger:
             self._period = period_of(now / 1_000_000)
         raise Refused(STORE_UNAVAILABLE, "The store's clock is not steady.", retry_after=1)
 
-    async def settle(self, charge: object, outcome: Outcome) -> None:
+    async def settle(self, charge: object, outcome: Outcome, units: int | None = None) -> None:
         """Give back what `charge` holds: its slots, and after a refund its units. The first call for a charge counts.
+
+        `units` is what the upstream told that it used, where it did: of quotas that wait for it, the difference to what is held
+        is given back, or counted on top, whatever the cap.
 
         Raises Refused(STORE_UNAVAILABLE): units stay counted then, and slots come back with the end of their lease.
         """
-        owed = self._owed(charge, outcome)
+        owed = self._owed(charge, outcome, units)
         if owed is not None:
             await self._give_back([owed])
 
-    def settle_soon(self, charge: object, outcome: Outcome) -> None:
+    def settle_soon(self, charge: object, outcome: Outcome, units: int | None = None) -> None:
         """Settle in the background, together with others. Never raises, never waits; `close` waits for it."""
-        owed = self._owed(charge, outcome)
+        owed = self._owed(charge, outcome, units)
         if owed is None:
             return
         if len(self._pending) >= _PENDING_MAX:
@@ -133,12 +137,13 @@ class Ledger:
             self.settle_soon(Charge(slots=ask.charge.slots), Outcome.CLIENT_GONE)
             raise
 
-    def _owed(self, charge: object, outcome: Outcome) -> Charge | None:
+    def _owed(self, charge: object, outcome: Outcome, told: int | None) -> Charge | None:
         if not isinstance(charge, Charge) or charge.settled:
             return None
         charge.settled = True
         self._slots.let_go(charge.slots)
-        units = charge.units if outcome is Outcome.REFUND else ()
+        owed = [(held, held.owed(outcome, told)) for held in charge.units]
+        units = tuple(replace(held, amount=amount) for held, amount in owed if amount)
         return Charge(units, charge.slots) if units or charge.slots else None
 
     async def _settle_pending(self) -> None:
@@ -148,8 +153,10 @@ class Ledger:
                 try:
                     await self._give_back(batch)
                 except Refused:
-                    # Too much stays counted, never too little; slots come back with the end of their lease.
-                    continue
+                    # Too much stays counted; slots come back with the end of their lease.
+                    overrun = sum(-held.amount for charge in batch for held in charge.units if held.amount < 0)
+                    if overrun:
+                        _log.error("units that upstreams told of may not have been counted", extra={"units": overrun})
         finally:
             self._flush = None
 
@@ -162,7 +169,10 @@ class Ledger:
 
         for charge in charges:
             for held in charge.units:
-                args += ("units", index(held.key), held.field, held.amount)
+                if held.amount > 0:
+                    args += ("units", index(held.key), held.field, held.amount)
+                else:
+                    args += ("more", index(held.key), held.field, -held.amount, held.expires)
             for slot in charge.slots:
                 args += ("slot", index(slot.key), slot.holder)
             for nonce in charge.nonces:

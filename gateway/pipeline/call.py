@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.errors import TENANT_HEADER_MISSING, Refused
 from gateway.tenancy.org import Organization
@@ -24,13 +24,15 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`route` and `upstream` are names from gateway.yaml; `upstream` is None where the gateway answers itself."""
+    """`route` and `upstream` are names from gateway.yaml; `upstream` is None where the gateway answers itself. `body` is there
+    for meters that read it: whole, None where it is too large for that."""
 
     request: InboundRequest
     route: str
     upstream: str | None
     principal: Principal
     customer: Customer | None = None
+    body: bytes | None = field(default=None, repr=False)
 
     def require_customer(self) -> Customer:
         """The tenant side of the call. Raises Refused where the caller has named none."""

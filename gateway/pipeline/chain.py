@@ -9,7 +9,7 @@ from gateway.errors import AMBIGUOUS_CREDENTIALS, CREDENTIAL_NOT_ACCEPTED, Probl
 
 from .call import Call
 from .demand import Demand, Nonce
-from .policy import Anonymous, Authenticator, CrossOrigin, Guard, Meter, Policy, Stamp, Tried
+from .policy import Anonymous, Authenticator, CrossOrigin, Guard, Meter, Policy, ReadsBody, Stamp, Tried
 from .principal import Principal
 from .request import InboundRequest
 
@@ -25,6 +25,7 @@ class Chain:
     guards: tuple[Guard, ...]
     meters: tuple[Meter, ...]
     stamps: tuple[Stamp, ...]
+    reads_body: bool
 
     @classmethod
     def of(cls, policies: Sequence[Policy], others: Iterable[Authenticator] = ()) -> Chain:
@@ -37,6 +38,7 @@ class Chain:
             guards=tuple(p for p in policies if isinstance(p, Guard)),
             meters=tuple(p for p in policies if isinstance(p, Meter)),
             stamps=tuple(p for p in policies if isinstance(p, Stamp)),
+            reads_body=any(isinstance(p, ReadsBody) and p.reads_body for p in policies),
         )
 
     def authenticator(self, request: InboundRequest) -> Authenticator | None:

@@ -27,12 +27,16 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """`units` of a metric in the present period, under the tenant's cap and the org's. None: unlimited, but counted."""
+    """`units` of a metric in the present period, under the tenant's cap and the org's. None: unlimited, but counted.
+
+    `told`: the upstream tells afterwards how many were used, and `units` are held until then.
+    """
 
     metric: str
     cap: int | None
     org_cap: int | None
     units: int = 1
+    told: bool = False
     shadow: bool = False
 
 

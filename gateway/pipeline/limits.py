@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -80,6 +80,12 @@ def _told(standings: Iterable[Standing]) -> Iterable[_Told]:
 def shadowed(standings: Iterable[Standing]) -> Iterable[Problem]:
     """With which codes limits in shadow would have refused the request."""
     return (_problem(standing) for standing in standings if _in_shadow(standing) and not standing.admitted)
+
+
+def overruns(standings: Iterable[Standing], units: int | None) -> Mapping[str, int]:
+    """Where the upstream told that `units` were used: by metric, how many of them go beyond what was held for it."""
+    quotas = [standing.demand for standing in standings if isinstance(standing.demand, Quota) and standing.demand.told]
+    return {quota.metric: units - quota.units for quota in quotas if units is not None and units > quota.units}
 
 
 def _in_shadow(standing: Standing) -> bool:

@@ -131,6 +131,13 @@ class Meter(Policy, Protocol):
 
 
 @runtime_checkable
+class ReadsBody(Meter, Protocol):
+    """A meter that may need `Call.body`, which is then read whole before the request is admitted."""
+
+    reads_body: bool
+
+
+@runtime_checkable
 class Stamp(Policy, Protocol):
     def stamp(self, call: Call, headers: MutableMapping[str, str]) -> None:
         """Set headers toward the upstream. Names in lower case; the client's identity headers are gone already."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .call import Call
 from .demand import Demand, Standing
@@ -19,9 +19,21 @@ class FetchKeys:
 
 @dataclass(frozen=True, slots=True)
 class ReadBody:
-    """Read the whole body, at most `limit` bytes, and keep it for forwarding. Answer: its SHA-256 in lower-case hex."""
+    """Read the whole body, at most `limit` bytes, and keep it for forwarding. Answer: a WholeBody."""
 
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class WholeBody:
+    """`sha256` in lower-case hex. `content` is the body itself, None where it is larger than SMALL_BODY."""
+
+    sha256: str
+    content: bytes | None = field(default=None, repr=False)
+
+
+SMALL_BODY = 1 << 20
+"""Bytes that a policy gets to see of a body, at most: the whole of a smaller one, nothing of a larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +73,4 @@ class Changed:
 
 
 Question = FetchKeys | ReadBody | Resolve | Admit
-Answer = None | str | Record | Granted | Denied | Changed
+Answer = None | WholeBody | Record | Granted | Denied | Changed

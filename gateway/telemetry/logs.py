@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -76,6 +77,7 @@ class AccessEntry:
     bytes_in: int = 0
     bytes_out: int = 0
     shadowed: tuple[Problem, ...] = ()
+    overruns: Mapping[str, int] = field(default_factory=dict)
 
 
 class AccessLog:
@@ -109,6 +111,7 @@ class AccessLog:
             "code": "OK" if problem is None else problem.code,
             "owner": None if problem is None else problem.owner,
             "shadow": [shadowed.code for shadowed in entry.shadowed] or None,
+            "overrun": dict(entry.overruns) or None,
             "duration_ms": _milliseconds(entry.seconds),
             "tenant": None if tenant is None else tenant.slug,
             "tenant_id": None if tenant is None else tenant.typeid,

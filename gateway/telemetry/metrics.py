@@ -49,6 +49,11 @@ class Metrics:
             "Requests that were let pass though a policy in shadow would have refused them, by route and code.",
             ("route", "code"),
         )
+        self._overruns = self._counter(
+            "tenantgate_overrun_units_total",
+            "Units that upstreams told of beyond what was held for the request, by route and metric.",
+            ("route", "metric"),
+        )
         self._store_calls = self._histogram(
             "tenantgate_store_call_duration_seconds", "Calls of the store, by script.", ("script",), _STORE_BUCKETS
         )
@@ -82,6 +87,10 @@ class Metrics:
     def shadow_refusal(self, route: str | None, code: str) -> None:
         """A request passed that a policy in shadow would have refused with `code`."""
         self._shadow_refusals[route or "_none", code].inc()
+
+    def overrun(self, route: str | None, metric: str, units: int) -> None:
+        """An upstream used `units` more of `metric` than were held for the request."""
+        self._overruns[route or "_none", metric].inc(units)
 
     def store_call(self, script: str, seconds: float) -> None:
         """A call of the store has ended, well or badly."""

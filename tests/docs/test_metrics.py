@@ -29,6 +29,7 @@ def test_the_page_lists_every_metric_with_its_kind_and_labels():
     metrics = Metrics()
     metrics.request("r", "GET", 200, "OK", "t", 0.1)
     metrics.shadow_refusal("r", "RATE_LIMITED")
+    metrics.overrun("r", "tokens", 5)
     metrics.store_call("s", 0.1)
     metrics.store_failure("s")
     metrics.upstream("u", 200, 0.1, 0.1)
@@ -44,7 +45,20 @@ def test_the_page_lists_every_metric_with_its_kind_and_labels():
 def test_the_page_lists_every_key_of_a_request_s_line():
     stream = io.StringIO()
     entry = AccessEntry(
-        "r", "GET", "/", "::1", 429, 0.1, "r", RATE_LIMITED, BOUND_KEY, ACME, "u", 0.1, shadowed=(RATE_LIMITED,)
+        "r",
+        "GET",
+        "/",
+        "::1",
+        429,
+        0.1,
+        "r",
+        RATE_LIMITED,
+        BOUND_KEY,
+        ACME,
+        "u",
+        0.1,
+        shadowed=(RATE_LIMITED,),
+        overruns={"tokens": 5},
     )
     AccessLog(stream, At(), worker=1).write(entry)
     _, _, section = PAGE.partition("| key | meaning |")

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from .conftest import World
-from .recorder import Recorder
+from .recorder import Recorder, json_answer
 from .stack import Customer, GatewayProcess
 
 
@@ -109,6 +109,33 @@ def test_policies_in_shadow_let_pass_what_they_count_and_log(world: World) -> No
     assert 'tenantgate_shadow_refusals_total{code="RATE_LIMITED",route="trial"} 5.0' in metrics
     plan = world.gateway.public.get("/api/v1/billing/plan", headers=customer.bearer()).json()
     assert plan["limits"]["quotas"]["messages"] == {"cap": 3, "used": 6, "remaining": 0}
+
+
+def used(world: World, customer: Customer) -> int:
+    plan = world.gateway.public.get("/api/v1/billing/plan", headers=customer.bearer()).json()
+    units: int = plan["limits"]["quotas"]["messages"]["used"]
+    return units
+
+
+def test_the_units_of_a_body_are_all_admitted_or_none(world: World) -> None:
+    customer, at = world.customer("small"), f"/batch/{uuid4().hex}"
+    for body, status in (({"messages": [1, 2]}, 200), ({"messages": [1, 2]}, 429), ({}, 422), ({"messages": 1}, 200)):
+        assert world.gateway.public.post(at, json=body, headers=customer.bearer()).status_code == status
+    assert used(world, customer) == 3
+    assert [seen.body for seen in world.upstream.at(at)] == [b'{"messages":[1,2]}', b'{"messages":1}']
+
+
+def test_what_the_upstream_tells_is_counted_and_its_overrun_reported(world: World) -> None:
+    customer, at = world.customer("small"), f"/tokens/{uuid4().hex}"
+    world.upstream.responses[at] = lambda seen: json_answer({}, fields="X-Usage-Units: 5\r\n")
+    answer = world.gateway.public.get(at, headers=customer.bearer())
+    assert (answer.status_code, answer.headers.get("x-usage-units")) == (200, None)
+    refused = world.gateway.public.get(at, headers=customer.bearer())
+    assert (refused.status_code, refused.json()["code"]) == (429, "TENANT_QUOTA_EXCEEDED")
+    assert used(world, customer) == 5
+    assert [line.get("overrun") for line in world.gateway.log if line["path"] == at][:1] == [{"messages": 4}]
+    metrics = httpx.get(f"{world.gateway.admin_url}/metrics", trust_env=False).text
+    assert 'tenantgate_overrun_units_total{metric="messages",route="tokens"} 4.0' in metrics
 
 
 def test_a_vanished_store_is_503_and_never_a_bad_credential(

@@ -9,6 +9,7 @@ from starlette.types import Message, Receive
 
 from gateway.edge.body import Body, ClientGone, cancelled_when_gone
 from gateway.errors import Refused
+from gateway.pipeline.question import SMALL_BODY
 
 
 def receiving(messages: Iterable[Message]) -> Receive:
@@ -51,10 +52,19 @@ async def test_a_body_that_grows_over_the_limit_is_refused() -> None:
         await read(body)
 
 
-async def test_a_digest_leaves_the_body_to_be_forwarded_whole() -> None:
+@pytest.mark.parametrize("size", [0, 3, SMALL_BODY, SMALL_BODY + 1])
+async def test_a_small_body_is_seen_whole_and_a_larger_one_not_at_all(size: int) -> None:
+    content = b"x" * size
+    body = Body(receiving(pieces(content[:2], content[2:])), None, 1)
+    assert (await body.whole(1 << 23)).content == (content if size <= SMALL_BODY else None)
+    assert await read(body) == content
+    body.close()
+
+
+async def test_a_body_that_is_read_whole_is_forwarded_whole() -> None:
     content = bytes(range(256)) * 10_000  # larger than what stays in memory
     body = Body(receiving(pieces(content[:100], content[100:])), None, 1)
-    assert await body.digest(1 << 23) == sha256(content).hexdigest()
+    assert (await body.whole(1 << 23)).sha256 == sha256(content).hexdigest()
     assert body.length == len(content)
     assert await read(body) == content
     body.close()

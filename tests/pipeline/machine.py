@@ -11,7 +11,19 @@ from gateway.pipeline.chain import Chain
 from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Slot, Standing
 from gateway.pipeline.lookup import Lookup, Record
 from gateway.pipeline.policy import Authenticator, Policy
-from gateway.pipeline.question import Admit, Answer, Changed, Denied, FetchKeys, Granted, Question, ReadBody, Resolve
+from gateway.pipeline.question import (
+    SMALL_BODY,
+    Admit,
+    Answer,
+    Changed,
+    Denied,
+    FetchKeys,
+    Granted,
+    Question,
+    ReadBody,
+    Resolve,
+    WholeBody,
+)
 from gateway.pipeline.request import InboundRequest
 from gateway.routing.match import Route, Router
 from gateway.tenancy.plan import Plan
@@ -68,7 +80,7 @@ class Machine:
             case Resolve(lookup):
                 return self._resolve(lookup)
             case ReadBody():
-                return sha256(self.body).hexdigest()
+                return WholeBody(sha256(self.body).hexdigest(), self.body if len(self.body) <= SMALL_BODY else None)
             case FetchKeys():
                 return None
             case Admit():

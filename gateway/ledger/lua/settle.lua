@@ -1,8 +1,9 @@
--- Give back what requests held, or did not get.
+-- Give back what requests held, or did not get; count what they used beyond that.
 --
 -- KEYS  every key that is named below, each once
 -- ARGV  one after the other, each starting with its kind; a key is its index in KEYS
 --   units  key, field, amount   of a usage hash; never below 0, and none is made where there is none
+--   more   key, field, amount, when the hash expires (seconds since 1970)   units that are counted on top
 --   slot   key, holder
 --   nonce  key
 --
@@ -20,6 +21,10 @@ while place <= #ARGV do
     redis.call('ZREM', key, take())
   elseif kind == 'nonce' then
     redis.call('DEL', key)
+  elseif kind == 'more' then
+    local field, amount, expires = take(), take(), take()
+    redis.call('HINCRBY', key, field, amount)
+    redis.call('EXPIREAT', key, expires)
   else
     local field, amount = take(), tonumber(take())
     local used = tonumber(redis.call('HGET', key, field) or '0')
