@@ -23,6 +23,7 @@ from gateway.forward.pool import Upstreams
 from gateway.identity.keysets import KeySets
 from gateway.identity.signing_key import derived_signing_key
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.resources import Resources
 from gateway.ledger.usage import Usage
 from gateway.pipeline.chain import Chain
 from gateway.pipeline.policy import Authenticator, NamesTenant, Policy, Setup
@@ -36,7 +37,7 @@ from gateway.registry.shelf import Shelf
 from gateway.registry.tenants import Tenants
 from gateway.routing.match import Route, Router
 from gateway.settings.schema import RouteSettings, Secrets, Settings
-from gateway.settings.values import metrics_of, orgs_of, plans_of
+from gateway.settings.values import metrics_of, orgs_of, plans_of, resources_of
 from gateway.store.client import Observe
 from gateway.store.connect import Place, open_store
 from gateway.telemetry.logs import AccessLog
@@ -123,6 +124,7 @@ async def open_gateway(
             secrets.identity_key.get_secret_value() or derived_signing_key(secrets.encryption_key.get_secret_value())
         )
         plans, declared = plans_of(settings), metrics_of(settings)
+        resources = Resources(store, resources_of(settings))
         policies = {route.name: _policies(route, settings, keysets) for route in settings.routes}
         machine = Machine(
             reader=RequestReader(clock, settings.listeners.public.trusted_proxies, _security_headers(policies)),
@@ -132,13 +134,13 @@ async def open_gateway(
             ledger=ledger,
             upstreams=upstreams,
             signer=signer,
-            builtins=builtins(Usage(store).of_tenant, clock, plans, declared.values(), signer.jwks),
+            builtins=builtins(Usage(store).of_tenant, resources.of_tenant, clock, plans, declared.values(), signer.jwks),
             observer=Observer(metrics, log, clock),
             body_idle=settings.listeners.public.body_idle,
         )
         tenants, keys = Tenants(changes), Keys(changes, settings.identity.key_prefix)
         admin_keys = {name: key.get_secret_value() for name, key in secrets.admin_keys.items()}
-        operator = operator_app(tenants, admin_keys, plans, orgs, declared, changes.audit)
+        operator = operator_app(tenants, resources, admin_keys, plans, orgs, declared, changes.audit)
         readiness = Readiness()
         checks: dict[str, Check] = {"store": store.ping, "serving": readiness.check}
         if others is not None:
@@ -176,7 +178,7 @@ def _observing(metrics: Metrics) -> Observe:
 
 
 def _policies(route: RouteSettings, settings: Settings, keysets: KeySets) -> list[Policy]:
-    setup = Setup(route.name, keysets.issuers, metrics_of(settings), settings.identity.key_prefix)
+    setup = Setup(route.name, keysets.issuers, metrics_of(settings), resources_of(settings), settings.identity.key_prefix)
     return [entry.build(setup) for entry in route.policies]
 
 

@@ -163,6 +163,9 @@ TENANT_QUOTA_EXCEEDED = _problem(
 ORG_QUOTA_EXCEEDED = _problem(
     "ORG_QUOTA_EXCEEDED", 429, _T, "Organization's quota used up", "Wait for the next month, or raise the platform's plan."
 )
+PLAN_LIMIT_REACHED = _problem(
+    "PLAN_LIMIT_REACHED", 403, _T, "Plan's limit reached", "Remove what is no longer needed, or change to a larger plan."
+)
 CONCURRENCY_LIMITED = _problem(
     "CONCURRENCY_LIMITED", 429, _C, "Too many requests at once", "Let running requests finish before sending more."
 )

@@ -27,10 +27,10 @@ from gateway.edge.request import RequestReader, told
 from gateway.errors import INTERNAL_ERROR, SHUTTING_DOWN, Refused
 from gateway.forward.headers import inbound, outbound, usage_units
 from gateway.forward.identity import IdentitySigner
-from gateway.forward.pool import OutboundHead, UpstreamAborted, Upstreams
+from gateway.forward.pool import NotSent, OutboundHead, UpstreamAborted, Upstreams
 from gateway.forward.websocket import tunnel
 from gateway.identity.keysets import KeySets
-from gateway.ledger.ledger import Ledger, Outcome
+from gateway.ledger.ledger import Effect, Ledger, Outcome
 from gateway.pipeline.limits import limit_headers, overruns
 from gateway.pipeline.question import Admit, FetchKeys, Question, ReadBody, Resolve
 from gateway.pipeline.question import Answer as Answered
@@ -139,10 +139,13 @@ class Proxy:
         except ClientGone:
             outcome = Outcome.CLIENT_GONE
             raise
+        except NotSent:
+            sighting.not_sent = True
+            raise
         finally:
             if outcome is not Outcome.REFUND:
                 sighting.overruns = overruns(admission.standings, sighting.usage_units)
-            self._machine.ledger.settle_soon(admission.charge, outcome, sighting.usage_units)
+            self._machine.ledger.settle_soon(admission.charge, outcome, sighting.usage_units, _effect(sighting))
 
     async def _forward(self, admission: Admission, answer: Answer, body: Body, sighting: Sighting) -> None:
         call, route = admission.call, admission.route
@@ -180,6 +183,16 @@ class Proxy:
         call = admission.call
         identity = self._machine.signer.token(call, upstream, call.request.received_at)
         return outbound(call, admission.route.chain, identity, keep_authorization=admission.route.keep_authorization)
+
+
+def _effect(sighting: Sighting) -> Effect:
+    """What the request has done at the upstream. A 5xx says that something went wrong there, not how far it got."""
+    status = sighting.upstream_status
+    if sighting.not_sent or not sighting.upstream_asked:
+        return Effect.NOTHING
+    if status is None or status >= 500 or 300 <= status < 400:
+        return Effect.UNKNOWN
+    return Effect.DONE if status < 300 else Effect.NOTHING
 
 
 async def _refuse(scope: Scope, answer: Answer, refused: Refused, trail: Trail) -> None:

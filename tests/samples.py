@@ -31,7 +31,11 @@ ACME = Tenant(
 GLOBEX = replace(ACME, id=UUID("01890a5d-ac96-774b-bcce-b302099a8058"), slug="globex", schema="globex", name="Globex")
 PRO = Plan("pro")
 MAIN = Organization("main")
-SETUP = Setup(route="things", metrics={name: Metric(name, f"monthly_{name}_cap") for name in ("requests", "emails")})
+SETUP = Setup(
+    route="things",
+    metrics={name: Metric(name, f"monthly_{name}_cap") for name in ("requests", "emails")},
+    resources=frozenset({"users", "departments"}),
+)
 
 JWT = Principal("jwt", "alice")
 HMAC = Principal("hmac", "acme")

@@ -8,6 +8,7 @@ from uuid import UUID
 from starlette.responses import JSONResponse, Response
 
 from gateway.clock import Clock
+from gateway.ledger.resources import Held
 from gateway.pipeline.call import Call, Customer
 from gateway.tenancy.period import period_end, period_of
 from gateway.tenancy.plan import Metric, Plan, RateLimit
@@ -18,10 +19,12 @@ from .tenant_view import timestamp
 Builtin = Callable[[Call], Awaitable[Response]]
 Usage = Callable[[UUID, str], Awaitable[Mapping[str, int]]]
 """Units by metric that a tenant used in a period (`2026-04`). Raises Refused(STORE_UNAVAILABLE)."""
+ResourcesOf = Callable[[UUID], Awaitable[Mapping[str, Held]]]
+"""What a tenant has of each resource. Raises Refused(STORE_UNAVAILABLE)."""
 
 
 def builtins(
-    usage: Usage, clock: Clock, plans: Mapping[str, Plan], metrics: Iterable[Metric], jwks: KeySource
+    usage: Usage, resources: ResourcesOf, clock: Clock, plans: Mapping[str, Plan], metrics: Iterable[Metric], jwks: KeySource
 ) -> Mapping[str, Builtin]:
     """The built-in answers by the name that a route gives."""
     names = [metric.name for metric in metrics]
@@ -32,6 +35,7 @@ def builtins(
         customer = call.require_customer()
         period = period_of(clock.now())
         used = await usage(customer.tenant.id, period)
+        held = await resources(customer.tenant.id)
         body = {
             "tenant_id": customer.tenant.typeid,
             "tenant": customer.tenant.slug,
@@ -42,7 +46,7 @@ def builtins(
                 "rate": _rate(customer.tenant.rate_limit(customer.plan)),
                 "concurrency": customer.plan.concurrency,
                 "quotas": {name: _quota(customer.tenant.cap(name, customer.plan), used.get(name, 0)) for name in names},
-                "resources": dict(customer.plan.resources),
+                "resources": {name: _quota(customer.plan.resources.get(name), one.used) for name, one in held.items()},
             },
             "features": _features(customer, features),
         }

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.errors import TENANT_IS_ARCHIVED, Refused
+from gateway.ledger.resources import Resources
 from gateway.registry.audit import Audit
 from gateway.registry.audit_entry import Actor
 from gateway.registry.tenants import NewTenant, Tenants
@@ -26,7 +27,7 @@ from .admin_key import AdminKeyRequired
 from .audit import audit_routes
 from .body import invalid, read_body, read_query
 from .envelope import Enveloped, success, unmatched
-from .parameters import ById, Nothing, Page, Reason, Rotation, Suspension
+from .parameters import ById, Counted, Nothing, Page, Reason, Rotation, Suspension
 from .tenant_fields import tenant_models
 from .tenant_view import tenant_view, timestamp
 
@@ -37,6 +38,7 @@ _log = logging.getLogger("tenantgate.operator")
 
 def operator_app(
     tenants: Tenants,
+    resources: Resources,
     admin_keys: Mapping[str, str],
     plans: Mapping[str, Plan],
     orgs: Mapping[str, object],
@@ -44,7 +46,7 @@ def operator_app(
     audit: Audit,
 ) -> Starlette:
     """To be mounted at `/api/v1`. `admin_keys`: the operators' keys by name. The first of `orgs` is the default one."""
-    calls = _Calls(tenants, plans, tuple(orgs), tuple(metrics.values()))
+    calls = _Calls(tenants, resources, plans, tuple(orgs), tuple(metrics.values()))
     app = Starlette(
         routes=[
             Route("/provision/tenant", calls.provision, methods=["POST"]),
@@ -56,6 +58,8 @@ def operator_app(
             Route("/archive/tenant", calls.archive, methods=["POST"]),
             Route("/fetch/tenant", calls.fetch, methods=["GET"]),
             Route("/fetch/tenants", calls.fetch_page, methods=["GET"]),
+            Route("/fetch/resources", calls.fetch_resources, methods=["GET"]),
+            Route("/set/resource", calls.set_resource, methods=["POST"]),
             *audit_routes(audit, tuple(orgs)),
         ],
         middleware=[Middleware(Enveloped), Middleware(AdminKeyRequired, keys=admin_keys)],
@@ -66,8 +70,16 @@ def operator_app(
 
 
 class _Calls:
-    def __init__(self, tenants: Tenants, plans: Mapping[str, Plan], orgs: tuple[str, ...], metrics: tuple[Metric, ...]) -> None:
+    def __init__(
+        self,
+        tenants: Tenants,
+        resources: Resources,
+        plans: Mapping[str, Plan],
+        orgs: tuple[str, ...],
+        metrics: tuple[Metric, ...],
+    ) -> None:
         self._tenants = tenants
+        self._resources = resources
         self._plans = plans
         self._default_org = orgs[0]
         self._metrics = metrics
@@ -153,6 +165,27 @@ class _Calls:
             "offset": page.offset,
         }
         return success(data, "Tenants fetched.")
+
+    async def fetch_resources(self, request: Request) -> Response:
+        tenant = await self._tenants.get(read_query(request, ById).tenant_id)
+        return success(await self._resources_view(tenant), "Resources fetched.")
+
+    async def set_resource(self, request: Request) -> Response:
+        tenant_id = read_query(request, ById).tenant_id
+        counted = await read_body(request, Counted)
+        if counted.resource not in self._resources.names:
+            known = ", ".join(self._resources.names) or "none: no plan has resources"
+            raise invalid({"resource": f"must be one of: {known}"})
+        tenant = await self._tenants.get(tenant_id)
+        await self._resources.reconcile(tenant.id, counted.resource, counted.count)
+        _note("tenant.resource_set", request, tenant)
+        return success(await self._resources_view(tenant), "Resource set. Its reservations are cleared.")
+
+    async def _resources_view(self, tenant: Tenant) -> dict[str, object]:
+        plan, held = self._plans.get(tenant.plan), await self._resources.of_tenant(tenant.id)
+        caps = {} if plan is None else plan.resources
+        shown = {name: {"cap": caps.get(name), "used": one.used, "reserved": one.reserved} for name, one in held.items()}
+        return {"tenant_id": str(tenant.id), "resources": shown}
 
     def _by(self, request: Request) -> Tenants:
         return self._tenants.by(Actor(request.state.operator, request.state.request_id))

@@ -11,7 +11,7 @@ from gateway.tenancy.ids import parse_id
 
 from .tenant_fields import Text
 
-_MAX_GRACE, _MAX_PAGE = 86400, 500
+_MAX_GRACE, _MAX_PAGE, _MOST = 86400, 500, 1_000_000_000
 
 
 def _tenant_id(text: object) -> object:
@@ -54,6 +54,11 @@ class Reason(Input):
 
 class Suspension(ById, Reason):
     pass
+
+
+class Counted(Input):
+    resource: Text
+    count: Annotated[int, Field(strict=True, ge=0, le=_MOST)]
 
 
 class Page(Input):

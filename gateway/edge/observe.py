@@ -30,6 +30,7 @@ class Sighting:
     client_gone: bool = False
     aborted: bool = False
     upstream_asked: bool = False
+    not_sent: bool = False
     upstream_status: int | None = None
     usage_units: int | None = None
     overruns: Mapping[str, int] = field(default_factory=dict)

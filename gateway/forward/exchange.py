@@ -29,6 +29,10 @@ class UpstreamAborted(Exception):
         self.problem = problem
 
 
+class NotSent(Refused):
+    """No connection came about: the upstream has not seen a byte of the request."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutboundHead:
     """`target` goes out byte for byte. `headers` name no framing: `length` is the body's length in bytes where a body is
@@ -146,7 +150,9 @@ class Exchange:
         if self._upstream.has_other(self._tried):
             self.start()
         else:
-            self.sink.failed(error)
+            # On its first attempt a retried request may have arrived.
+            kind = Refused if self._retried else NotSent
+            self.sink.failed(kind(error.problem, error.detail, error.retry_after))
 
     def lost(self, error: Refused | UpstreamAborted, *, stale: bool) -> None:
         """The exchange failed on its connection. `stale`: one that had been used before, and not a byte had come back: then the

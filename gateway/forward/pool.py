@@ -10,11 +10,11 @@ from gateway.clock import Clock
 from gateway.settings.schema import Upstream
 
 from .balance import Balance
-from .exchange import Exchange, OutboundHead, Sink, Timings, UpstreamAborted
+from .exchange import Exchange, NotSent, OutboundHead, Sink, Timings, UpstreamAborted
 from .stream import UpstreamResponse
 from .target import Endpoint, Target
 
-__all__ = ["OutboundHead", "Timings", "UpstreamAborted", "UpstreamResponse", "Upstreams"]
+__all__ = ["NotSent", "OutboundHead", "Timings", "UpstreamAborted", "UpstreamResponse", "Upstreams"]
 
 
 class Upstreams:

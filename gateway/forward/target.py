@@ -18,7 +18,7 @@ from gateway.errors import SHUTTING_DOWN, UPSTREAM_BUSY, UPSTREAM_TIMEOUT, UPSTR
 from gateway.settings.schema import Upstream
 
 from .connection import UpstreamConnection
-from .exchange import Exchange
+from .exchange import Exchange, NotSent
 
 MAX_WAITING = 4096
 """Requests that wait for a connection to one target; beyond, they are refused at once."""
@@ -113,9 +113,9 @@ class Target:
 
     @asynccontextmanager
     async def tunnel(self, protocol: Callable[[], _P]) -> AsyncIterator[_P]:
-        """A connection that lives as long as the block, beside the pool: at most `max_connections` of them. Raises Refused."""
+        """A connection that lives as long as the block, beside the pool: at most `max_connections` of them. Raises NotSent."""
         if self._tunnels >= self._settings.max_connections:
-            raise Refused(UPSTREAM_BUSY, retry_after=1)
+            raise NotSent(UPSTREAM_BUSY, retry_after=1)
         self._tunnels += 1
         try:
             yield await self._open(protocol)
@@ -123,7 +123,7 @@ class Target:
             self._tunnels -= 1
 
     async def _open(self, protocol: Callable[[], _P]) -> _P:
-        """Raises Refused."""
+        """Raises NotSent."""
         endpoint = self.endpoint
         try:
             async with asyncio.timeout(self.timeouts.connect):
@@ -140,8 +140,8 @@ class Target:
                 _log.warning("cannot connect to %s: %s: %s", endpoint, type(error).__name__, error)
             self._down_until = now + _BACKOFF
             if isinstance(error, TimeoutError):
-                raise Refused(UPSTREAM_TIMEOUT, _NO_CONNECTION) from error
-            raise Refused(UPSTREAM_UNREACHABLE) from error
+                raise NotSent(UPSTREAM_TIMEOUT, _NO_CONNECTION) from error
+            raise NotSent(UPSTREAM_UNREACHABLE) from error
         self._down_until = 0.0
         return opened
 

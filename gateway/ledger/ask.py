@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from gateway.pipeline.call import Call
-from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Slot, Standing
+from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Release, Reserve, Slot, Standing, in_shadow
 from gateway.pipeline.lookup import Record
 from gateway.store.connect import Store
 from gateway.store.keyspace import client_tag, org_tag, route_tag, tenant_tag
@@ -16,7 +16,7 @@ from gateway.store.wire import Part
 from gateway.tenancy.period import period_end
 from gateway.tenancy.tenant import Tenant
 
-from .charge import Charge, HeldSlot, HeldUnits
+from .charge import Charge, HeldResource, HeldSlot, HeldUnits
 from .gcra import full_in, gcra_of
 
 SLOT_LEASE = 15.0
@@ -45,6 +45,7 @@ class Ask:
         self._units: list[HeldUnits] = []
         self._slots: list[HeldSlot] = []
         self._nonces: list[str] = []
+        self._resources: list[HeldResource] = []
         self._demands: Sequence[Demand] = ()
 
     @property
@@ -54,12 +55,13 @@ class Ask:
     @property
     def charge(self) -> Charge:
         """What is taken where the store grants it."""
-        return Charge(tuple(self._units), tuple(self._slots))
+        return Charge(tuple(self._units), tuple(self._slots), tuple(self._resources))
 
     @property
     def everything(self) -> Charge:
         """Likewise, for a request that is not admitted in the end. Only a rate's cells are lost to it."""
-        return Charge(tuple(self._units), tuple(self._slots), tuple(self._nonces))
+        reserved = [HeldSlot(one.key, one.holder) for one in self._resources if one.holder is not None]
+        return Charge(tuple(self._units), (*self._slots, *reserved), nonces=tuple(self._nonces))
 
     def args(self, basis: Sequence[Record], demands: Sequence[Demand]) -> list[Part]:
         self._demands = demands
@@ -74,7 +76,7 @@ class Ask:
                 key, tag = self._keyspace.org(record.id), org_tag(record.id)
             args += (self._index(key), self._index(self._keyspace.leases(tag)), record.version)
         for demand in demands:
-            if not isinstance(demand, Nonce) and demand.shadow:
+            if in_shadow(demand):
                 args.append("shadow")
             args += self._encode(demand)
         return args
@@ -103,6 +105,21 @@ class Ask:
                 held = HeldSlot(self._keyspace.slots(tag, name, _bucket(demand)), self._new_holder())
                 self._slots.append(held)
                 return ("slot", self._index(held.key), limit, held.holder, _LEASE_MS)
+
+            case Reserve(resource=resource, cap=cap):
+                # The request's id is for whoever looks into the store; what follows makes the holder one of a kind.
+                holder = f"{self._call.request.request_id} {self._new_holder()}"
+                wanted = self._hold_resource(resource, holder)
+                return ("reserve", self._index(wanted.key), self._index(wanted.counts), resource, _cap(cap), holder)
+            case Release(resource=resource):
+                self._hold_resource(resource, None)
+                return ("release",)
+
+    def _hold_resource(self, resource: str, holder: str | None) -> HeldResource:
+        tag = tenant_tag(self._call.require_customer().tenant.id)
+        held = HeldResource(self._keyspace.reservations(tag, resource), self._keyspace.resources(tag), resource, holder)
+        self._resources.append(held)
+        return held
 
     def _encode_quota(self, quota: Quota) -> Sequence[Part]:
         tenant = self._call.require_customer().tenant
@@ -135,8 +152,11 @@ class Ask:
                 reset = (period_bounds(self._period)[1] - now) / _MICROSECONDS
                 wait = 0.0 if admitted else reset
                 return Standing(demand, admitted, remaining, reset, wait, by_org=fits == _REFUSED_BY_ORG)
-            case Nonce():
+            case Nonce() | Release():
                 return Standing(demand, admitted)
+            case Reserve(cap=cap):
+                left = None if cap is None else max(0, cap - first - second - (1 if granted else 0))
+                return Standing(demand, admitted, left)
             case Slot(limit=limit):
                 return Standing(demand, admitted, max(0, limit - first - (1 if granted else 0)), wait=0.0 if admitted else 1.0)
 

@@ -15,6 +15,15 @@ class Outcome(Enum):
     CLIENT_GONE = auto()
 
 
+class Effect(Enum):
+    """What the request has made or deleted at the upstream, as far as anybody knows: it did (2xx); it did not (4xx, or it never
+    got there); or it may have, and only the upstream's own count can tell (a time-out, 5xx, a client or a worker that went)."""
+
+    DONE = auto()
+    NOTHING = auto()
+    UNKNOWN = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class HeldUnits:
     """`amount` units in `field` of the usage hash `key`, which expires at `expires` (seconds since 1970). The key names the
@@ -39,6 +48,17 @@ class HeldSlot:
     holder: str
 
 
+@dataclass(frozen=True, slots=True)
+class HeldResource:
+    """A reservation of `holder` in the sorted set `key`; what it becomes is counted in `resource` of the hash `counts`.
+    `holder` is None where the request deletes one: then nothing is held."""
+
+    key: str
+    counts: str
+    resource: str
+    holder: str | None
+
+
 @dataclass(slots=True)
 class Charge:
     """`settled` is set by the first settlement; a second one gives nothing back. `nonces` are keys; those of a request that was
@@ -46,5 +66,6 @@ class Charge:
 
     units: tuple[HeldUnits, ...] = ()
     slots: tuple[HeldSlot, ...] = ()
+    resources: tuple[HeldResource, ...] = ()
     nonces: tuple[str, ...] = ()
     settled: bool = False

@@ -23,10 +23,10 @@ from gateway.store.wire import Part, Reply
 from gateway.tenancy.period import period_of
 
 from .ask import Ask
-from .charge import Charge, Outcome
+from .charge import Charge, Effect, HeldResource, HeldSlot, HeldUnits, Outcome
 from .slots import Slots
 
-__all__ = ["Ledger", "Outcome"]
+__all__ = ["Effect", "Ledger", "Outcome"]
 
 _log = logging.getLogger(__name__)
 
@@ -95,21 +95,22 @@ class Ledger:
             self._period = period_of(now / 1_000_000)
         raise Refused(STORE_UNAVAILABLE, "The store's clock is not steady.", retry_after=1)
 
-    async def settle(self, charge: object, outcome: Outcome, units: int | None = None) -> None:
+    async def settle(self, charge: object, outcome: Outcome, units: int | None = None, effect: Effect = Effect.UNKNOWN) -> None:
         """Give back what `charge` holds: its slots, and after a refund its units. The first call for a charge counts.
 
         `units` is what the upstream told that it used, where it did: of quotas that wait for it, the difference to what is held
-        is given back, or counted on top, whatever the cap.
+        is given back, or counted on top, whatever the cap. `effect` decides about resources; where it is unknown, what was
+        reserved stays so until somebody reconciles it.
 
         Raises Refused(STORE_UNAVAILABLE): units stay counted then, and slots come back with the end of their lease.
         """
-        owed = self._owed(charge, outcome, units)
+        owed = self._owed(charge, outcome, units, effect)
         if owed is not None:
             await self._give_back([owed])
 
-    def settle_soon(self, charge: object, outcome: Outcome, units: int | None = None) -> None:
+    def settle_soon(self, charge: object, outcome: Outcome, units: int | None = None, effect: Effect = Effect.UNKNOWN) -> None:
         """Settle in the background, together with others. Never raises, never waits; `close` waits for it."""
-        owed = self._owed(charge, outcome, units)
+        owed = self._owed(charge, outcome, units, effect)
         if owed is None:
             return
         if len(self._pending) >= _PENDING_MAX:
@@ -133,18 +134,27 @@ class Ledger:
         try:
             return _numbers(await self._store.data.run(_ADMIT, ask.keys, args))
         except BaseException:
-            # It may have run: nobody will renew the slots, so let them go now where they were taken.
-            self.settle_soon(Charge(slots=ask.charge.slots), Outcome.CLIENT_GONE)
+            # It may have run: nobody will renew the slots and nothing will be made, so let go of what was taken.
+            taken = Charge(slots=ask.charge.slots, resources=ask.charge.resources)
+            self.settle_soon(taken, Outcome.CLIENT_GONE, effect=Effect.NOTHING)
             raise
 
-    def _owed(self, charge: object, outcome: Outcome, told: int | None) -> Charge | None:
+    def _owed(self, charge: object, outcome: Outcome, told: int | None, effect: Effect) -> Charge | None:
         if not isinstance(charge, Charge) or charge.settled:
             return None
         charge.settled = True
         self._slots.let_go(charge.slots)
-        owed = [(held, held.owed(outcome, told)) for held in charge.units]
-        units = tuple(replace(held, amount=amount) for held, amount in owed if amount)
-        return Charge(units, charge.slots) if units or charge.slots else None
+        amounts = [(held, held.owed(outcome, told)) for held in charge.units]
+        units = [replace(held, amount=amount) for held, amount in amounts if amount]
+        slots, made = list(charge.slots), list[HeldResource]()
+        for held in charge.resources:
+            if held.holder is None:
+                units += [HeldUnits(held.counts, held.resource, 1, 0)] if effect is Effect.DONE else []
+            elif effect is Effect.DONE:
+                made.append(held)
+            elif effect is Effect.NOTHING:
+                slots.append(HeldSlot(held.key, held.holder))
+        return Charge(tuple(units), tuple(slots), tuple(made)) if units or slots or made else None
 
     async def _settle_pending(self) -> None:
         try:
@@ -177,6 +187,9 @@ class Ledger:
                 args += ("slot", index(slot.key), slot.holder)
             for nonce in charge.nonces:
                 args += ("nonce", index(nonce))
+            for made in charge.resources:
+                assert made.holder is not None
+                args += ("made", index(made.key), index(made.counts), made.resource, made.holder)
         await self._store.control.run(_SETTLE, list(keys), args)
 
 

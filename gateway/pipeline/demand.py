@@ -59,7 +59,28 @@ class Slot:
     shadow: bool = False
 
 
-Demand = Rate | Quota | Nonce | Slot
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """One more of a resource, such as a user, under the plan's cap. None: unlimited, but counted. It is held until it is known
+    whether the upstream has made it."""
+
+    resource: str
+    cap: int | None
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One less of a resource, once the upstream has deleted it. Refuses nothing."""
+
+    resource: str
+
+
+Demand = Rate | Quota | Nonce | Slot | Reserve | Release
+
+
+def in_shadow(demand: Demand) -> bool:
+    return not isinstance(demand, Nonce | Release) and demand.shadow
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from math import ceil
 from gateway.errors import (
     CONCURRENCY_LIMITED,
     ORG_QUOTA_EXCEEDED,
+    PLAN_LIMIT_REACHED,
     RATE_LIMITED,
     REPLAYED_REQUEST,
     TENANT_QUOTA_EXCEEDED,
@@ -16,16 +17,19 @@ from gateway.errors import (
     Refused,
 )
 
-from .demand import Nonce, Quota, Rate, Slot, Standing
+from .demand import Nonce, Quota, Rate, Release, Reserve, Slot, Standing, in_shadow
 
 
 def refusal(standings: Sequence[Standing], *, older: bool = False) -> Refused:
     """The first demand that was refused gives the code; the wait is that of the slowest, so that one retry suffices.
     `older` is that of `limit_headers`."""
-    violated = [standing for standing in standings if not (standing.admitted or _in_shadow(standing))]
+    violated = [standing for standing in standings if not (standing.admitted or in_shadow(standing.demand))]
     problem = _problem(violated[0])
     if problem is REPLAYED_REQUEST:
         return Refused(problem)
+    if isinstance(violated[0].demand, Reserve):
+        # No time makes it fit, so none is told.
+        return Refused(problem, _full(violated[0].demand), members={"violated-policies": [_name(violated[0])]})
     limits = [standing for standing in violated if not isinstance(standing.demand, Nonce)]
     return Refused(
         problem,
@@ -72,24 +76,20 @@ class _Told:
 def _told(standings: Iterable[Standing]) -> Iterable[_Told]:
     for standing in standings:
         bound = _bound(standing)
-        if bound is not None and standing.remaining is not None and not _in_shadow(standing):
+        if bound is not None and standing.remaining is not None and not in_shadow(standing.demand):
             reset = ceil(standing.reset if standing.admitted else standing.wait)
             yield _Told(_name(standing), *bound, standing.remaining, reset)
 
 
 def shadowed(standings: Iterable[Standing]) -> Iterable[Problem]:
     """With which codes limits in shadow would have refused the request."""
-    return (_problem(standing) for standing in standings if _in_shadow(standing) and not standing.admitted)
+    return (_problem(standing) for standing in standings if in_shadow(standing.demand) and not standing.admitted)
 
 
 def overruns(standings: Iterable[Standing], units: int | None) -> Mapping[str, int]:
     """Where the upstream told that `units` were used: by metric, how many of them go beyond what was held for it."""
     quotas = [standing.demand for standing in standings if isinstance(standing.demand, Quota) and standing.demand.told]
     return {quota.metric: units - quota.units for quota in quotas if units is not None and units > quota.units}
-
-
-def _in_shadow(standing: Standing) -> bool:
-    return not isinstance(standing.demand, Nonce) and standing.demand.shadow
 
 
 def _problem(standing: Standing) -> Problem:
@@ -102,6 +102,12 @@ def _problem(standing: Standing) -> Problem:
             return CONCURRENCY_LIMITED
         case Quota():
             return ORG_QUOTA_EXCEEDED if standing.by_org else TENANT_QUOTA_EXCEEDED
+        case Reserve() | Release():
+            return PLAN_LIMIT_REACHED
+
+
+def _full(reserve: Reserve) -> str:
+    return f"The plan allows {reserve.cap} of {reserve.resource}." if reserve.cap else f"The plan allows no {reserve.resource}."
 
 
 def _name(standing: Standing) -> str:
@@ -110,6 +116,8 @@ def _name(standing: Standing) -> str:
             return metric
         case Rate(name=name) | Slot(name=name):
             return name
+        case Reserve(resource=resource) | Release(resource=resource):
+            return resource
         case Nonce():
             return "nonce"
 

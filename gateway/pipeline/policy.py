@@ -56,11 +56,13 @@ class ModeConfig(PolicyConfig):
 
 @dataclass(frozen=True)
 class Setup:
-    """What the composition root knows when it builds a policy. `route` is the name of the route that the policy stands in."""
+    """What the composition root knows when it builds a policy. `route` is the name of the route that the policy stands in,
+    `resources` are those that some plan bounds."""
 
     route: str
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    resources: frozenset[str] = frozenset()
     key_prefix: str = "tg"
 
 

@@ -17,7 +17,7 @@ from gateway.tenancy.plan import Metric
 from .document import Document
 from .explain import as_sentence, explain, scrubbed
 from .fault import KeyPath
-from .names import issuer_names, metric_names
+from .names import issuer_names, metric_names, resource_names
 from .policies import PolicyClass, PolicyNotFound, find_policy, split_entry
 from .schema import IssuerSettings
 
@@ -101,8 +101,9 @@ def _entry(document: Document, path: KeyPath, raw: object) -> Entry | None:
 
 
 def _unknown_references(document: Document, entry: Entry) -> Iterator[tuple[KeyPath, str, str, list[str]]]:
-    """By convention the keys `issuer(s)` and `metric(s)` of a policy name what this file declares."""
-    for kind, candidates in (("issuer", issuer_names(document)), ("metric", metric_names(document))):
+    """By convention the keys `issuer(s)`, `metric(s)` and `resource(s)` of a policy name what this file declares."""
+    declared = {"issuer": issuer_names(document), "metric": metric_names(document), "resource": resource_names(document)}
+    for kind, candidates in declared.items():
         for field in (kind, f"{kind}s"):
             value = getattr(entry.config, field, None)
             at = (*entry.path, entry.name, field)
@@ -112,7 +113,8 @@ def _unknown_references(document: Document, entry: Entry) -> Iterator[tuple[KeyP
 
 def _setup(document: Document, route: str) -> Setup:
     metrics = {name: Metric(name, name) for name in metric_names(document)}
-    return Setup(route, {name: _issuer(document, name) for name in issuer_names(document)}, metrics)
+    issuers = {name: _issuer(document, name) for name in issuer_names(document)}
+    return Setup(route, issuers, metrics, frozenset(resource_names(document)))
 
 
 def _issuer(document: Document, name: str) -> Issuer:

@@ -20,3 +20,9 @@ def issuer_names(document: Document) -> list[str]:
 
 def metric_names(document: Document) -> list[str]:
     return [*BUILTIN_METRICS, *declared(document, "metrics")]
+
+
+def resource_names(document: Document) -> list[str]:
+    """Resources that some plan bounds, each once."""
+    plans = declared(document, "plans")
+    return list(dict.fromkeys(name for plan in plans for name in declared(document, "plans", plan, "resources")))

@@ -34,6 +34,11 @@ def plans_of(settings: Settings) -> dict[str, Plan]:
     return {name: _plan(name, plan) for name, plan in settings.plans.items()}
 
 
+def resources_of(settings: Settings) -> frozenset[str]:
+    """What some plan bounds."""
+    return frozenset(name for plan in settings.plans.values() for name in plan.resources)
+
+
 def orgs_of(settings: Settings) -> dict[str, Organization]:
     """Organizations by name, the default one first. Their keys are not configured; they are kept in the store."""
     return {

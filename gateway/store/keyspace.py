@@ -84,6 +84,14 @@ class Keyspace:
         """Sorted set: holders of slots, by the end of their lease."""
         return self._key(tag, "slots", name, subject)
 
+    def resources(self, tag: str) -> str:
+        """Hash: how many a tenant has of each resource. It stands for what exists, so it never expires."""
+        return self._key(tag, "resources")
+
+    def reservations(self, tag: str, resource: str) -> str:
+        """Sorted set: requests that may have made one more, by the time that they were admitted. Nor does this expire."""
+        return self._key(tag, "reservations", resource)
+
     def nonce(self, tag: str, value: str) -> str:
         """String that exists while the nonce is remembered."""
         return self._key(tag, "nonce", value)

@@ -10,6 +10,7 @@ import httpx
 
 from gateway.api.admin import admin_app
 from gateway.api.operator import operator_app
+from gateway.ledger.resources import Resources
 from gateway.tenancy.plan import Metric, Plan, RateLimit
 from tests.registry.samples import ORGS, Registry
 
@@ -22,7 +23,7 @@ METRICS = {
     "emails": Metric("emails", "monthly_email_cap"),
 }
 PLANS = {
-    "free": Plan("free", rate=RateLimit(5, 1, 5), quotas={"messages": 100}),
+    "free": Plan("free", rate=RateLimit(5, 1, 5), quotas={"messages": 100}, resources={"users": 5}),
     "pro": Plan("pro", rate=RateLimit(100, 1, 100), features=frozenset({"analytics"})),
 }
 
@@ -60,6 +61,7 @@ async def no_metrics(accept: str) -> tuple[bytes, str]:
 
 
 def admin_client(registry: Registry, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
-    api = operator_app(registry.tenants, ADMIN_KEYS, PLANS, ORGS, METRICS, registry.audit)
+    resources = Resources(registry.store, ["users", "departments"])
+    api = operator_app(registry.tenants, resources, ADMIN_KEYS, PLANS, ORGS, METRICS, registry.audit)
     app = admin_app(api, {"store": no_check}, no_metrics, lambda: {"keys": []})
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin.test", headers=headers or {})

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.api.billing import builtins
 from gateway.errors import STORE_UNAVAILABLE, TENANT_HEADER_MISSING, Refused
+from gateway.ledger.resources import Held
 from gateway.tenancy.plan import Metric, Plan, RateLimit
 from tests.registry.samples import ManualClock
 from tests.samples import ACME, ROOT_KEY, call
@@ -33,11 +34,16 @@ async def used(tenant: UUID, period: str) -> Mapping[str, int]:
     return {"emails": 130}
 
 
+async def held(tenant: UUID) -> Mapping[str, Held]:
+    assert tenant == ACME.id
+    return {"users": Held(exist=3, reserved=1), "departments": Held(exist=2)}
+
+
 async def unreachable(tenant: UUID, period: str) -> Mapping[str, int]:
     raise Refused(STORE_UNAVAILABLE)
 
 
-ANSWERS = builtins(used, ManualClock(), PLANS, METRICS, lambda: KEYS)
+ANSWERS = builtins(used, held, ManualClock(), PLANS, METRICS, lambda: KEYS)
 
 
 async def test_a_tenant_reads_its_plan_limits_features_and_use() -> None:
@@ -56,7 +62,10 @@ async def test_a_tenant_reads_its_plan_limits_features_and_use() -> None:
                 "requests": {"cap": None, "used": 0, "remaining": None},
                 "emails": {"cap": 100, "used": 130, "remaining": 0},
             },
-            "resources": {"users": 5, "departments": None},
+            "resources": {
+                "users": {"cap": 5, "used": 4, "remaining": 1},
+                "departments": {"cap": None, "used": 2, "remaining": None},
+            },
         },
         "features": {"recording": True, "transcription": False},
     }
@@ -83,7 +92,7 @@ async def test_a_call_for_no_tenant_is_refused() -> None:
 
 
 async def test_an_outage_of_the_store_is_told_as_one() -> None:
-    answers = builtins(unreachable, ManualClock(), PLANS, METRICS, lambda: KEYS)
+    answers = builtins(unreachable, held, ManualClock(), PLANS, METRICS, lambda: KEYS)
     with pytest.raises(Refused) as refused:
         await answers["billing_plan"](call(plan=STARTER))
     assert refused.value.problem is STORE_UNAVAILABLE

@@ -10,7 +10,7 @@ from gateway.clock import SystemClock
 from gateway.errors import UPSTREAM_BUSY, UPSTREAM_CLOSED, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE, Refused
 from gateway.forward import target
 from gateway.forward.balance import Balance
-from gateway.forward.pool import OutboundHead, Upstreams
+from gateway.forward.pool import NotSent, OutboundHead, Upstreams
 from gateway.settings.schema import Upstream
 
 from .servers import GET, OK, POST, Peer, answering, certificate, fetch, pieces, refusal_of, serving, upstreams
@@ -68,6 +68,38 @@ async def test_an_upstream_that_refuses_connections_is_unreachable() -> None:
     async with upstreams("http://127.0.0.1:1") as pool:
         assert await refusal_of(pool) is UPSTREAM_UNREACHABLE
         assert await refusal_of(pool, POST, b"x") is UPSTREAM_UNREACHABLE
+
+
+async def test_only_a_request_of_which_nothing_went_out_is_told_as_not_sent() -> None:
+    async with upstreams("http://127.0.0.1:1") as pool:
+        with pytest.raises(NotSent):
+            await fetch(pool, POST)
+
+    async def silent(peer: Peer) -> None:
+        await peer.head()
+
+    async with serving(silent) as server, upstreams(server.url) as pool:
+        with pytest.raises(Refused) as refused:
+            await fetch(pool, POST)
+        assert not isinstance(refused.value, NotSent)
+
+
+async def test_a_request_that_was_sent_before_it_was_retried_may_have_arrived() -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await reader.readuntil(b"\r\n\r\n")
+        listener.close()
+        writer.close()
+
+    listener = await asyncio.start_server(once, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    async with upstreams(f"http://127.0.0.1:{port}") as pool:
+        await fetch(pool)
+        with pytest.raises(Refused) as refused:
+            await fetch(pool, replace(GET, method="DELETE"))
+        assert refused.value.problem is UPSTREAM_UNREACHABLE
+        assert not isinstance(refused.value, NotSent)
 
 
 async def test_another_target_is_tried_where_one_cannot_be_reached() -> None:

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from gateway.decision import Admission, Ask, Decider, Reply, Trail
 from gateway.pipeline.chain import Chain
-from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Slot, Standing
+from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Release, Reserve, Slot, Standing, in_shadow
 from gateway.pipeline.lookup import Lookup, Record
 from gateway.pipeline.policy import Authenticator, Policy
 from gateway.pipeline.question import (
@@ -100,9 +100,7 @@ class Machine:
             self.remembered.clear()
             return Changed()
         standings = [self._standing(demand) for demand in question.demands]
-        if not all(
-            standing.admitted or (not isinstance(standing.demand, Nonce) and standing.demand.shadow) for standing in standings
-        ):
+        if not all(standing.admitted or in_shadow(standing.demand) for standing in standings):
             return Denied(standings)
         self.taken.update(question.demands)
         return Granted(standings, charge=len(self.asked))
@@ -112,6 +110,10 @@ class Machine:
         match demand:
             case Nonce():
                 return Standing(demand, used == 0)
+            case Release() | Reserve(cap=None):
+                return Standing(demand, True)
+            case Reserve(cap=int(cap)):
+                left = cap - used
             case Rate(limit=limit):
                 left = limit.burst - used
             case Slot(limit=places):

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from gateway.errors import (
     CONCURRENCY_LIMITED,
     ORG_QUOTA_EXCEEDED,
+    PLAN_LIMIT_REACHED,
     RATE_LIMITED,
     REPLAYED_REQUEST,
     TENANT_QUOTA_EXCEEDED,
 )
-from gateway.pipeline.demand import Nonce, Quota, Rate, Slot, Standing
+from gateway.pipeline.demand import Nonce, Quota, Rate, Reserve, Slot, Standing
 from gateway.pipeline.limits import limit_headers, refusal
 from gateway.tenancy.plan import RateLimit
 
@@ -108,6 +109,13 @@ class TestARefusal:
 
     def test_waits_a_second_at_least(self):
         assert refusal([Standing(SLOT, False, 0, wait=0.0)]).retry_after == 1
+
+    def test_of_a_resource_names_the_plans_cap_and_no_time(self):
+        refused = refusal([Standing(RATE, True, 5, 9.0), Standing(Reserve("users", 5), False, 0)])
+        assert (refused.problem, refused.retry_after, refused.headers) == (PLAN_LIMIT_REACHED, None, ())
+        assert refused.detail == "The plan allows 5 of users."
+        assert refused.members == {"violated-policies": ["users"]}
+        assert refusal([Standing(Reserve("users", 0), False, 0)]).detail == "The plan allows no users."
 
     def test_of_a_replay_says_nothing_of_limits(self):
         refused = refusal([Standing(NONCE, False), Standing(RATE, False, 0, 60.0, wait=7.2)])

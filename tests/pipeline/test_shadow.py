@@ -97,12 +97,17 @@ def test_pages_of_any_origin_may_read_what_a_shadowed_origin_lets_pass():
 
 def test_whose_call_it_is_can_not_be_in_shadow_and_everything_else_can():
     modes = {name for name in builtin_policies() if "mode" in find_policy(name).Config.model_fields}
-    assert modes == {"concurrency", "features", "origin", "quota", "rate_limit", "scopes"}
+    assert modes == {"concurrency", "features", "origin", "quota", "rate_limit", "resource_cap", "scopes"}
 
 
-@pytest.mark.parametrize("name", ["concurrency", "quota", "rate_limit"])
+@pytest.mark.parametrize("name", ["concurrency", "quota", "rate_limit", "resource_cap"])
 def test_a_demand_carries_its_policys_mode(name):
-    configs = {"concurrency": {"limit": 1}, "quota": {"metric": "emails"}, "rate_limit": {"rate": "1/minute"}}
+    configs = {
+        "concurrency": {"limit": 1},
+        "quota": {"metric": "emails"},
+        "rate_limit": {"rate": "1/minute"},
+        "resource_cap": {"resource": "users"},
+    }
     kind = find_policy(name)
     for mode in ("enforce", "shadow"):
         policy = kind(kind.Config.model_validate({**configs[name], "mode": mode}), SETUP)

@@ -47,10 +47,11 @@ class Registry:
     keys: Keys
     clock: ManualClock
     audit: Audit
+    store: Store
 
 
 def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
     shelf, clock = Shelf(store, cipher or Cipher(KEY), ORGS), ManualClock()
     records = Records(shelf, clock)
     changes = Changes(shelf, records, clock, clock.pause)
-    return Registry(shelf, records, Tenants(changes), Keys(changes, "tg"), clock, changes.audit)
+    return Registry(shelf, records, Tenants(changes), Keys(changes, "tg"), clock, changes.audit, store)

@@ -21,6 +21,8 @@
 --   quota  tenant_key, org_key, credential_key, metric, credential_field, cap, org_cap, units
 --   nonce  key, milliseconds
 --   slot   key, limit, holder, milliseconds
+--   reserve  reservations_key, counts_key, resource, cap, holder
+--   release  nothing: what is deleted is counted when it is gone
 --   shadow before one of these but a nonce: it refuses nothing. Where it does not fit, its units are counted all the same, and of
 --            a rate or a slot nothing is taken.
 --
@@ -35,6 +37,8 @@
 --   quota  units used by the tenant, by the organization, before the request
 --   slot   slots held before the request, 0
 --   nonce  0, 0
+--   reserve  how many exist, how many are reserved, before the request
+--   release  0, 0
 --
 -- All arithmetic is in whole numbers below 2^53 (but where a limit has changed: rounded up, once). Two demands of one request
 -- on the same bucket see each other.
@@ -215,7 +219,26 @@ local function slot()
   return report(1, held, 0)
 end
 
-local kinds = {rate = rate, quota = quota, nonce = nonce, slot = slot}
+local reserving = {}
+
+local function reserve()
+  local reservations, counts = take_key(), take_key()
+  local resource, cap, holder = take_text(), take_number(), take_text()
+  local exist = tonumber(redis.call('HGET', counts, resource) or '0')
+  local reserved = redis.call('ZCARD', reservations) + (reserving[reservations] or 0)
+  local verdict = fits(exist + reserved + 1, cap) and 1 or 0
+  if verdict == 1 or shadow then
+    reserving[reservations] = (reserving[reservations] or 0) + 1
+    commands[#commands + 1] = {'ZADD', reservations, string.format('%.0f', now), holder}
+  end
+  return report(verdict, exist, reserved)
+end
+
+local function release()
+  return report(1, 0, 0)
+end
+
+local kinds = {rate = rate, quota = quota, nonce = nonce, slot = slot, reserve = reserve, release = release}
 while place <= #ARGV do
   local kind, before = take_text(), refused
   shadow = kind == 'shadow'
