@@ -60,6 +60,7 @@ def operator_app(
             Route("/fetch/tenants", calls.fetch_page, methods=["GET"]),
             Route("/fetch/resources", calls.fetch_resources, methods=["GET"]),
             Route("/set/resource", calls.set_resource, methods=["POST"]),
+            Route("/reencrypt/secrets", calls.reencrypt, methods=["POST"]),
             *audit_routes(audit, tuple(orgs)),
         ],
         middleware=[Middleware(Enveloped), Middleware(AdminKeyRequired, keys=admin_keys)],
@@ -192,6 +193,13 @@ class _Calls:
 
     def _view(self, tenant: Tenant) -> dict[str, object]:
         return tenant_view(tenant, self._plans, self._metrics)
+
+    async def reencrypt(self, request: Request) -> Response:
+        await self._without_body(request, Nothing)
+        count = await self._tenants.reencrypt()
+        return success(
+            {"reencrypted": count}, f"{count} tenants' secrets were under another key, and are under the present one."
+        )
 
     async def _without_body(self, request: Request, model: type[Q]) -> Q:
         """The parameters of a call that is told everything in its query. A body with something in it is refused: whoever sent
