@@ -11,7 +11,8 @@ _DEPTH = 6
 # Parts of names, in lower case with underscores. `credential_id` and `key_id` are ids, and stay.
 _SECRET_NAME = re.compile(r"authorization|cookie|secret|passw|token|signature|(?:api|admin|widget|public|private|_)_?key$")
 
-# Each stops at quotes and backslashes, so that it can be applied to rendered JSON and leave it well formed.
+# Each stops at quotes and backslashes, or takes an escape whole, so that it can be applied to rendered JSON and leave it well
+# formed.
 _SECRET = re.compile(
     r"""(?P<keep>\b(?:bearer|basic)\s+|\b(?:public_key|token|secret|password)=|://(?=[^\s"\\/@]*:[^\s"\\/@]*@))"""
     r"""[^\s"\\&,@]+"""
@@ -19,7 +20,7 @@ _SECRET = re.compile(
     r"""|\b[a-z][a-z0-9]{0,11}_(?:live|test)_[0-9a-z]{8,}"""  # API key
     r"""|\b[sp]k_[0-9a-z_]{16,}"""  # signing secret, widget key; the id of one is shorter
     r"""|\bv1=[0-9a-f]{32,}"""  # HMAC signature
-    r"""|-----BEGIN[ A-Z]*PRIVATE KEY-----[^"]*""",
+    r"""|-----BEGIN[ A-Z]*PRIVATE KEY-----(?:[^"\\]|\\.)*""",
     re.IGNORECASE,
 )
 # The search costs far more than a look for these, and most lines have none of them.

@@ -103,7 +103,7 @@ def test_policies_in_shadow_let_pass_what_they_count_and_log(world: World) -> No
     # A line is written when its answer has ended; that of the next request tells that those before it are there.
     assert world.gateway.public.get(at, headers=customer.bearer()).status_code == 200
     guards = ["INSUFFICIENT_SCOPE", "FEATURE_NOT_IN_PLAN"]
-    lines = [line["shadow"] for line in world.gateway.log if line["path"] == at][:5]
+    lines = [line["shadow"] for line in world.gateway.log if line.get("path") == at][:5]
     assert lines == [guards, *[[*guards, "RATE_LIMITED"]] * 2, *[[*guards, "RATE_LIMITED", "TENANT_QUOTA_EXCEEDED"]] * 2]
     metrics = httpx.get(f"{world.gateway.admin_url}/metrics", trust_env=False).text
     assert 'tenantgate_shadow_refusals_total{code="RATE_LIMITED",route="trial"} 5.0' in metrics
@@ -133,7 +133,7 @@ def test_what_the_upstream_tells_is_counted_and_its_overrun_reported(world: Worl
     refused = world.gateway.public.get(at, headers=customer.bearer())
     assert (refused.status_code, refused.json()["code"]) == (429, "TENANT_QUOTA_EXCEEDED")
     assert used(world, customer) == 5
-    assert [line.get("overrun") for line in world.gateway.log if line["path"] == at][:1] == [{"messages": 4}]
+    assert [line.get("overrun") for line in world.gateway.log if line.get("path") == at][:1] == [{"messages": 4}]
     metrics = httpx.get(f"{world.gateway.admin_url}/metrics", trust_env=False).text
     assert 'tenantgate_overrun_units_total{metric="messages",route="tokens"} 4.0' in metrics
 

@@ -83,7 +83,8 @@ def test_a_dump_of_the_store_holds_no_secret(world: World, at: str) -> None:
     for secret in secrets:
         whole = secret.removeprefix("Bearer ").removeprefix("v1=")
         # Neither in one piece, nor its random part, nor written in another way.
-        for form in (whole, whole.rpartition("_")[2], whole.encode().hex(), base64.b64encode(whole.encode()).decode()):
+        random = whole.rpartition("_")[2] if whole.startswith(("sk_", "tg_")) else whole
+        for form in (whole, random, whole.encode().hex(), base64.b64encode(whole.encode()).decode()):
             assert form.encode() not in told
 
 

@@ -148,7 +148,7 @@ def test_a_guard_with_settings_knows_request_and_tenant(gateway: GatewayProcess,
 def test_its_codes_are_seen_in_log_and_metrics_as_others_are(gateway: GatewayProcess) -> None:
     name = uuid4().hex
     gateway.public.get(f"/never/{name}")
-    (line,) = [line for line in gateway.log if line["path"] == f"/never/{name}"]
+    (line,) = [line for line in gateway.log if line.get("path") == f"/never/{name}"]
     assert (line["status"], line["code"], line["route"]) == (403, "CLOSED", "never")
     metrics = gateway.admin.get(f"{gateway.admin_url}/metrics").text
     assert re.search(r'^tenantgate_requests_total\{.*code="CLOSED".*\} [1-9]', metrics, re.MULTILINE)

@@ -96,8 +96,13 @@ def clients(gateway: GatewayProcess) -> httpx.Client:
 def test_the_metrics_of_all_workers_are_told_as_those_of_one(gateway: GatewayProcess) -> None:
     before, logged = counters(gateway), len(gateway.log)
     assert len(workers(gateway)) == WORKERS
-    with clients(gateway) as client, ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: client.get("/open/x"), range(200)))
+
+    def ask(_: int) -> list[httpx.Response]:
+        with clients(gateway) as client:
+            return [client.get("/open/x") for _ in range(10)]
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = [answer for some in pool.map(ask, range(20)) for answer in some]
     assert Counter(answer.status_code for answer in answers) == {200: 200}
     # Every line is whole.
     eventually(lambda: len(gateway.log) == logged + 200)
@@ -209,7 +214,7 @@ def test_500_at_once_on_four_workers_admit_exactly_the_quota(gateway: GatewayPro
     statuses = asyncio.run(flood([gateway.public_url], at, customer, 500))
     assert statuses == {"200": 100, "429": 400}
     assert len(upstream.at(at)) == 100
-    eventually(lambda: len([line for line in gateway.log if line["path"] == at]) == 500)
+    eventually(lambda: len([line for line in gateway.log if line.get("path") == at]) == 500)
     assert len({line["worker"] for line in gateway.log}) > 1
 
 

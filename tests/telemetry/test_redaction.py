@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.telemetry.redaction import redact_names, redact_text
@@ -71,6 +71,8 @@ def test_what_is_no_secret_stays(text):
     assert redact_text(text) == text
 
 
+@example("", PEM, '"')
+@example("", PEM, "\\")
 @given(st.text(), st.sampled_from([JWT, PEM, "Bearer abc", "://a:b@c", "token=x"]), st.text())
 def test_a_rendered_line_stays_json(before, secret, after):
     line = json.dumps({"event": before + secret + after, "next": 1})
