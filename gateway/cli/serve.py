@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from .private_file import write_private
+
 ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="The configuration.", envvar="TENANTGATE_CONFIG")]
 ReadyFile = Annotated[
     Path | None, typer.Option("--ready-file", help="Written as JSON, with both URLs, once requests are served.")
@@ -29,7 +31,7 @@ def serve(config: ConfigPath = Path("gateway.yaml"), ready_file: ReadyFile = Non
     def ready(public_url: str, admin_url: str) -> None:
         typer.echo(f"public {public_url}  admin {admin_url}", err=True)
         if ready_file is not None:
-            write_ready_file(ready_file, {"public_url": public_url, "admin_url": admin_url})
+            write_private(ready_file, json.dumps({"public_url": public_url, "admin_url": admin_url}, indent=2))
 
     configure(sys.stderr)
     try:
@@ -37,11 +39,3 @@ def serve(config: ConfigPath = Path("gateway.yaml"), ready_file: ReadyFile = Non
     except Cannot as fault:
         typer.echo(f"tenantgate does not start:\n{fault}", err=True)
         raise typer.Exit(1) from fault
-
-
-def write_ready_file(path: Path, content: dict[str, object]) -> None:
-    """Whole or not at all, and for its owner only: it may hold keys."""
-    part = path.with_name(path.name + ".part")
-    part.touch(mode=0o600)
-    part.write_text(json.dumps(content, indent=2) + "\n")
-    part.replace(path)

@@ -17,6 +17,7 @@ import typer
 import uvloop
 from rich.console import Console
 
+from gateway.cli.private_file import write_private
 from gateway.cli.token import token_of
 from gateway.server import Cannot
 from gateway.settings.fault import Faults
@@ -27,7 +28,7 @@ from gateway.workers.parent import serve_by
 
 from .backend import Clinic, email_of_manager, started
 from .ports import Ports
-from .state import State, Unusable, opened, shipped, write_private
+from .state import State, Unusable, opened, shipped
 from .tenants import Provision, provide
 from .tour import tour
 

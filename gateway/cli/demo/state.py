@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gateway
+from gateway.cli.private_file import write_private
 
 
 class Unusable(Exception):
@@ -46,15 +47,6 @@ def opened(folder: Path) -> Iterator[State]:
         if not path.exists():
             write_private(path, json.dumps(_new_secrets(), indent=2))
         yield State(folder, json.loads(path.read_text()))
-
-
-def write_private(path: Path, text: str) -> None:
-    """Whole or not at all, and for the owner only."""
-    part = path.with_name(f"{path.name}.part")
-    part.unlink(missing_ok=True)
-    part.touch(mode=0o600)
-    part.write_text(text + "\n")
-    part.replace(path)
 
 
 def shipped(name: str) -> Path:
