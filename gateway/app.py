@@ -117,8 +117,8 @@ async def open_gateway(
         cipher = _cipher(secrets)
         shelf = Shelf(store, cipher, orgs)
         records = Records(shelf, clock)
-        listener = Listener(shelf, records)
         ledger = Ledger(store, records, clock)
+        listener = Listener(shelf, records, ledger.recalled)
         changes = Changes(shelf, records, clock)
         signer = IdentitySigner(
             secrets.identity_key.get_secret_value() or derived_signing_key(secrets.encryption_key.get_secret_value())
@@ -128,7 +128,7 @@ async def open_gateway(
         policies = {route.name: _policies(route, settings, keysets) for route in settings.routes}
         machine = Machine(
             reader=RequestReader(clock, settings.listeners.public.trusted_proxies, _security_headers(policies)),
-            decider=Decider(Router(_routes(settings, policies)), records, plans, orgs),
+            decider=Decider(Router(_routes(settings, policies)), records, ledger.take, plans, orgs),
             keysets=keysets,
             records=records,
             ledger=ledger,

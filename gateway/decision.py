@@ -7,7 +7,7 @@ gets the answer and calls `Ask.answer`. Where everything is known locally, the d
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -46,6 +46,10 @@ class Records(Protocol):
 
     def leased(self, record: Record) -> bool:
         """Whether the record is current at this moment for all whose changes have answered; the store need not be asked."""
+
+
+Take = Callable[[Admit], Granted | None]
+"""Admit by what is held here already; None where the store has to be asked."""
 
 
 @dataclass
@@ -106,9 +110,12 @@ def _advance(walk: Walk, answer: Answer) -> Admission | Reply | Ask:
 class Decider:
     """Immutable; a new configuration is a new Decider."""
 
-    def __init__(self, router: Router, records: Records, plans: Mapping[str, Plan], orgs: Mapping[str, Organization]) -> None:
+    def __init__(
+        self, router: Router, records: Records, take: Take, plans: Mapping[str, Plan], orgs: Mapping[str, Organization]
+    ) -> None:
         self._router = router
         self._records = records
+        self._take = take
         self._plans = plans
         self._orgs = orgs
 
@@ -136,10 +143,8 @@ class Decider:
                 if (yield from sight.renewed()):
                     continue
                 raise
-            if not demands and sight.leased:
-                trail.shadowed = tuple(dict.fromkeys(noted))
-                return Admission(route, call)
-            verdict = yield Admit(call, sight.basis, demands)
+            question = Admit(call, sight.basis, demands)
+            verdict = self._take(question) or (yield question)
             if isinstance(verdict, Granted):
                 trail.shadowed = tuple(dict.fromkeys([*noted, *shadowed(verdict.standings)]))
                 return Admission(route, call, verdict.standings, verdict.charge)
@@ -195,11 +200,6 @@ class _Sight:
     @property
     def basis(self) -> tuple[Record, ...]:
         return tuple(record for record in self._seen.values() if record is not None)
-
-    @property
-    def leased(self) -> bool:
-        """Whether all of the basis is leased now."""
-        return all(map(self._records.leased, self.basis))
 
     def find(self, lookup: Lookup) -> Generator[Question, Answer, Record | None]:
         if lookup not in self._seen:

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
@@ -28,9 +29,11 @@ from gateway.errors import INTERNAL_ERROR, SHUTTING_DOWN, Refused
 from gateway.forward.headers import inbound, outbound, usage_units
 from gateway.forward.identity import IdentitySigner
 from gateway.forward.pool import NotSent, OutboundHead, UpstreamAborted, Upstreams
+from gateway.forward.stream import UpstreamResponse
 from gateway.forward.websocket import tunnel
 from gateway.identity.keysets import KeySets
 from gateway.ledger.ledger import Effect, Ledger, Outcome
+from gateway.ledger.settlement import Receipt
 from gateway.pipeline.limits import limit_headers, overruns
 from gateway.pipeline.question import Admit, FetchKeys, Question, ReadBody, Resolve
 from gateway.pipeline.question import Answer as Answered
@@ -128,6 +131,7 @@ class Proxy:
         try:
             body.limit(admission.route.max_body)
             if admission.route.builtin is not None:
+                await self._counted(admission, None)
                 response = await self._machine.builtins[admission.route.builtin](admission.call)
                 await response(scope, receive, answer.send)
             elif scope["type"] == "websocket":
@@ -155,11 +159,9 @@ class Proxy:
         response = await self._machine.upstreams.send(route.upstream, head, None if body.length == 0 else body.chunks())
         sighting.upstream_status, sighting.timings = response.status, response.timings
         sighting.usage_units = usage_units(response.headers)
+        receipt = self._machine.ledger.count(admission.charge, sighting.usage_units) if response.status < 500 else None
         try:
-            await answer.start(response.status, inbound(response.headers), sighting.trail.answer_headers)
-            async for piece in response.chunks():
-                await answer.body(piece, more=True)
-            await answer.body(b"", more=False)
+            await _relay(response, answer, sighting.trail.answer_headers, receipt)
         finally:
             await response.aclose()
 
@@ -171,7 +173,8 @@ class Proxy:
         sighting.upstream_asked = True
         head = OutboundHead(call.request.method, call.request.target, self._outbound(admission, route.upstream))
         accepted = {**ours, "X-Request-Id": answer.request_id}
-        refused = await tunnel(scope, receive, send, self._machine.upstreams, route.upstream, head, accepted)
+        counted = partial(self._counted, admission, None)
+        refused = await tunnel(scope, receive, send, self._machine.upstreams, route.upstream, head, accepted, counted)
         if refused is None:
             sighting.upstream_status = answer.status = 101
             return
@@ -179,10 +182,40 @@ class Proxy:
         await answer.start(refused.status, refused.headers, ours)
         await answer.body(refused.body, more=False)
 
+    async def _counted(self, admission: Admission, told: int | None) -> None:
+        """Raises Refused where it is not known that the request's units are counted."""
+        receipt = self._machine.ledger.count(admission.charge, told)
+        if receipt is not None:
+            await receipt.wait()
+
     def _outbound(self, admission: Admission, upstream: str) -> list[tuple[bytes, bytes]]:
         call = admission.call
         identity = self._machine.signer.token(call, upstream, call.request.received_at)
         return outbound(call, admission.route.chain, identity, keep_authorization=admission.route.keep_authorization)
+
+
+async def _relay(response: UpstreamResponse, answer: Answer, ours: Mapping[str, str], receipt: Receipt | None) -> None:
+    """Stream the response to the client. Its last byte waits for the `receipt`: what a client has whole is counted."""
+    left = None if receipt is None else _length(response, answer)
+    if receipt is not None and left == 0:
+        await receipt.wait()
+    await answer.start(response.status, inbound(response.headers), ours)
+    async for piece in response.chunks():
+        if receipt is not None and left is not None:
+            left -= len(piece)
+            if left <= 0:
+                await receipt.wait()
+        await answer.body(piece, more=True)
+    if receipt is not None:
+        await receipt.wait()
+    await answer.body(b"", more=False)
+
+
+def _length(response: UpstreamResponse, answer: Answer) -> int | None:
+    """Bytes of the response's body, None where only its end tells."""
+    if answer.head_only or response.status in (204, 304):
+        return 0
+    return next((int(value) for name, value in response.headers if name.lower() == b"content-length"), None)
 
 
 def _effect(sighting: Sighting) -> Effect:

@@ -50,7 +50,7 @@ class Quota:
         if config.metric not in setup.metrics:
             raise ValueError(f"no metric named {config.metric!r}; there are {', '.join(sorted(setup.metrics))}")
         self.mode: Mode = config.mode
-        self._metric = config.metric
+        self._metric, self._lazy = config.metric, setup.metrics[config.metric].lazy
         self._field = config.units_from.json_field if isinstance(config.units_from, FromJson) else None
         self._units = config.reserve or config.units or 1
         self._told = config.units_from == "upstream"
@@ -61,7 +61,7 @@ class Quota:
         cap = customer.tenant.cap(self._metric, customer.plan)
         org_cap = customer.org.quotas.get(self._metric)
         units = self._units if self._field is None else _units_of(call.body, self._field)
-        yield demand.Quota(self._metric, cap, org_cap, units, self._told, shadow=self.mode == "shadow")
+        yield demand.Quota(self._metric, cap, org_cap, units, self._told, self.mode == "shadow", self._lazy)
 
 
 def _units_of(body: bytes | None, field: str) -> int:

@@ -61,7 +61,7 @@ class Answer:
     def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
         self._send = send
         self._websocket = scope["type"] == "websocket"
-        self._head_only = scope.get("method") == "HEAD"
+        self.head_only = scope.get("method") == "HEAD"
         self.request_id = request_id
         self.request_body: Body | None = None
         self.status = 0
@@ -90,9 +90,9 @@ class Answer:
         await self._emit({"type": "http.response.body", "body": piece, "more_body": more})
 
     async def refuse(self, refused: Refused, extra: Mapping[str, str]) -> None:
-        document = b"" if self._head_only else problem_document(refused, self.request_id)
+        document = b"" if self.head_only else problem_document(refused, self.request_id)
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in refusal_headers(refused)]
-        if not self._head_only:
+        if not self.head_only:
             fields.append((b"Content-Length", str(len(document)).encode()))
         if refused.problem in _LAST_WORDS and not self._websocket:
             extra = {**extra, "Connection": "close"}

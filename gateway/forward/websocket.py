@@ -8,7 +8,7 @@ and ends the tunnel where that lasts longer than the upstream's `idle` timeout.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -50,10 +50,12 @@ async def tunnel(
     upstream: str,
     head: OutboundHead,
     answer_headers: Mapping[str, str],
+    counted: Callable[[], Awaitable[None]],
 ) -> UpgradeRefused | None:
     """Connect the client of an ASGI `websocket` scope, not yet accepted, with the upstream; returns when either has gone.
 
-    `answer_headers` are ours, for the answer to the handshake. Raises Refused (UPSTREAM_*) as long as nothing was answered.
+    `answer_headers` are ours, for the answer to the handshake, which is given when `counted` has returned.
+    Raises Refused (UPSTREAM_*) as long as nothing was answered.
     """
     target, client = upstreams.target(upstream), _Client(head, scope.get("subprotocols", ()))
     async with target.tunnel(partial(ClientConnection, client, max_queue=_MAX_QUEUE)) as connection:
@@ -61,6 +63,7 @@ async def tunnel(
             refused = await _shake_hands(connection, client, target.timeouts.first_byte)
             if refused is not None:
                 return refused
+            await counted()
             await receive()  # websocket.connect
             with suppress(OSError):  # the client has gone
                 await send(_accept(connection, answer_headers))

@@ -1,205 +1,148 @@
-"""One admission as the store's script reads it, and what its answer means."""
+"""One request as the store's script reads it, and what its answer means."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from gateway.pipeline.call import Call
 from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Release, Reserve, Slot, Standing, in_shadow
-from gateway.pipeline.lookup import Record
+from gateway.pipeline.question import Admit
 from gateway.store.connect import Store
-from gateway.store.keyspace import client_tag, org_tag, route_tag, tenant_tag
+from gateway.store.keyspace import tenant_tag
 from gateway.store.lease import KEPT, RECORD_LEASE
-from gateway.store.wire import Part
-from gateway.tenancy.period import period_end
-from gateway.tenancy.tenant import Tenant
+from gateway.store.wire import Part, Reply
 
-from .charge import Charge, HeldResource, HeldSlot, HeldUnits
-from .gcra import full_in, gcra_of
+from .bucket import QuotaBucket, cap_of
+from .charge import Charge, Drawn
+from .items import HeldResource
+from .lease import Lease
+from .naming import counters_of, owner_tag, period_bounds, quota_bucket, record_keys
+from .standing import from_store
 
-SLOT_LEASE = 15.0
-"""Seconds after which the slot of a worker that died is free again."""
-
-_LEASE_MS = int(SLOT_LEASE * 1000)
-_RECORD_LEASE_MS, _KEPT_MS = int(RECORD_LEASE * 1000), KEPT * 1000
-_MICROSECONDS = 1_000_000
-_KEPT_MONTHS = 26
-_NO_CAP = -1
-_UNBOUNDED = 1 << 52
-_REFUSED_BY_ORG = -1
+# Without a quota any time will do, and no month's end costs a second call.
+_ANY_TIME = (0, 1 << 52)
 
 
+@dataclass(slots=True)
 class Ask:
-    """Collects keys and arguments; each demand knows afterwards where it stands. Made anew for each try."""
+    """`leases` has the lease of every demand that has a bucket, in the order of the demands. Made anew for each try."""
 
-    def __init__(self, store: Store, call: Call, period: str, now: int | None, new_holder: Callable[[], str]) -> None:
-        self._keyspace = store.keys
-        self._worker = store.worker
-        self._call = call
-        self._period = period
-        self._now = now
-        self._new_holder = new_holder
-        self._keys: dict[str, int] = {}
-        self._units: list[HeldUnits] = []
-        self._slots: list[HeldSlot] = []
-        self._nonces: list[str] = []
-        self._resources: list[HeldResource] = []
-        self._demands: Sequence[Demand] = ()
+    store: Store
+    question: Admit
+    leases: Sequence[Lease | None]
+    period: str
+    holders: Sequence[str]
+    keys: dict[str, int] = field(default_factory=dict)
+    charge: Charge = field(default_factory=Charge)
+    resources: tuple[HeldResource, ...] = ()
+    nonces: tuple[str, ...] = ()
 
-    @property
-    def keys(self) -> list[str]:
-        return list(self._keys)
-
-    @property
-    def charge(self) -> Charge:
-        """What is taken where the store grants it."""
-        return Charge(tuple(self._units), tuple(self._slots), tuple(self._resources))
-
-    @property
-    def everything(self) -> Charge:
-        """Likewise, for a request that is not admitted in the end. Only a rate's cells are lost to it."""
-        reserved = [HeldSlot(one.key, one.holder) for one in self._resources if one.holder is not None]
-        return Charge(tuple(self._units), (*self._slots, *reserved), nonces=tuple(self._nonces))
-
-    def args(self, basis: Sequence[Record], demands: Sequence[Demand]) -> list[Part]:
-        self._demands = demands
-        # Without a quota any time will do, and no month's end costs a second call.
-        start, end = period_bounds(self._period) if any(isinstance(one, Quota) for one in demands) else (0, _UNBOUNDED)
-        args: list[Part] = ["" if self._now is None else self._now, start, end, _expiry(self._period)]
-        args += (self._worker, _RECORD_LEASE_MS, _KEPT_MS, len(basis))
-        for record in basis:
-            if isinstance(record, Tenant):
-                key, tag = self._keyspace.tenant(record.id), tenant_tag(record.id)
-            else:
-                key, tag = self._keyspace.org(record.id), org_tag(record.id)
-            args += (self._index(key), self._index(self._keyspace.leases(tag)), record.version)
-        for demand in demands:
+    def args(self, store_time: int | None, now: float, *, recall: bool) -> list[Part]:
+        """`recall`: whether others may be told to give back what is idle. Called once: what is idle here goes back with it."""
+        bounded = any(isinstance(one, Quota) and lease is not None for one, lease in self._pairs)
+        start, end = period_bounds(self.period) if bounded else _ANY_TIME
+        args: list[Part] = ["" if store_time is None else store_time, start, end, self.store.keys.changes if recall else ""]
+        args += (self.store.worker, int(RECORD_LEASE * 1000), KEPT * 1000, len(self.question.basis))
+        for record in self.question.basis:
+            args += (*map(self._index, record_keys(self.store.keys, record)), record.version)
+        for (demand, lease), holder in zip(self._pairs, self.holders, strict=True):
             if in_shadow(demand):
                 args.append("shadow")
-            args += self._encode(demand)
+            args += self._encode(demand, lease, holder, now)
         return args
 
-    def standings(self, granted: bool, now: int, numbers: Sequence[int]) -> tuple[Standing, ...]:
-        """`numbers`: three for each demand, as the script answers them."""
-        triples = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
+    def answered(self, reply: Reply) -> list[int]:
+        assert isinstance(reply, list)
+        for lease in self.leases:
+            if lease is not None:
+                lease.asking -= 1
+        return [number for number in reply if isinstance(number, int)]
+
+    def learn(self, numbers: Sequence[int], asked: float, now: float, *, granted: bool) -> Iterator[Lease]:
+        """Note what was lent, in every lease that was asked for. `numbers`: four for each demand, as the script answers them.
+        Where the request was `granted`, `charge` is what it holds."""
+        charge = self.charge = Charge(resources=self.resources) if granted else Charge()
+        for (demand, lease), (fits, first, second, extra) in zip(self._pairs, _fours(numbers), strict=True):
+            if granted and isinstance(demand, Quota):
+                charge.units += (draw(self.store, self.question.call, demand, lease, self.period),)
+            if lease is None:
+                continue
+            if granted and isinstance(demand, Quota):
+                lease.busy += demand.units
+                lease.keep(asked)
+            elif granted and isinstance(demand, Slot) and fits == 1:
+                lease.busy += 1
+                lease.keep(asked)
+                charge.slots += (lease,)
+            standing = from_store(demand, lease.bucket, granted, (fits, first, second), 0.0)
+            lease.learn(extra, (standing.remaining or 0) - extra, standing.reset, asked, now)
+            yield lease
+
+    def standings(self, granted: bool, numbers: Sequence[int], period_left: float) -> tuple[Standing, ...]:
         return tuple(
-            self._standing(demand, granted, now, *triple) for demand, triple in zip(self._demands, triples, strict=True)
+            from_store(demand, None if lease is None else lease.bucket, granted, (fits, first, second), period_left)
+            for (demand, lease), (fits, first, second, _) in zip(self._pairs, _fours(numbers), strict=True)
         )
 
-    def _encode(self, demand: Demand) -> Sequence[Part]:
+    @property
+    def _pairs(self) -> Sequence[tuple[Demand, Lease | None]]:
+        return list(zip(self.question.demands, self.leases, strict=True))
+
+    def _encode(self, demand: Demand, lease: Lease | None, holder: str, now: float) -> Sequence[Part]:
         match demand:
-            case Rate(name=name, scope=scope, limit=limit):
-                gcra = gcra_of(limit)
-                key = self._index(self._keyspace.rate(self._rate_tag(demand), scope, name, _bucket(demand)))
-                interval = (gcra.window, gcra.count, gcra.interval, gcra.interval_rest)
-                return ("rate", key, *interval, gcra.tolerance, gcra.tolerance_rest)
-            case Quota():
-                return self._encode_quota(demand)
+            case Rate():
+                assert lease is not None
+                bucket, report = lease.bucket.parts(self._index), lease.report(now)
+                return ("rate", *bucket, lease.epoch, *report, _idle(lease), _extra(lease, 1, now))
+            case Quota(units=units):
+                if lease is None:
+                    return ("pass",)
+                bucket = lease.bucket.parts(self._index)
+                return ("quota", *bucket, lease.epoch, _idle(lease), units, _extra(lease, units, now))
+            case Slot():
+                assert lease is not None
+                return ("slot", *lease.bucket.parts(self._index), lease.epoch, _idle(lease), _extra(lease, 1, now))
             case Nonce(value=value, ttl=ttl):
-                self._nonces.append(self._keyspace.nonce(self._tag(), value))
-                return ("nonce", self._index(self._nonces[-1]), ttl * 1000)
-            case Slot(name=name, scope=scope, subject=subject, limit=limit):
-                tag = route_tag(subject) if scope == "route" else self._tag()
-                held = HeldSlot(self._keyspace.slots(tag, name, _bucket(demand)), self._new_holder())
-                self._slots.append(held)
-                return ("slot", self._index(held.key), limit, held.holder, _LEASE_MS)
-
+                key = self.store.keys.nonce(owner_tag(self.question.call), value)
+                self.nonces += (key,)
+                return ("nonce", self._index(key), ttl * 1000)
             case Reserve(resource=resource, cap=cap):
-                # The request's id is for whoever looks into the store; what follows makes the holder one of a kind.
-                holder = f"{self._call.request.request_id} {self._new_holder()}"
-                wanted = self._hold_resource(resource, holder)
-                return ("reserve", self._index(wanted.key), self._index(wanted.counts), resource, _cap(cap), holder)
-            case Release(resource=resource):
-                self._hold_resource(resource, None)
-                return ("release",)
-
-    def _hold_resource(self, resource: str, holder: str | None) -> HeldResource:
-        tag = tenant_tag(self._call.require_customer().tenant.id)
-        held = HeldResource(self._keyspace.reservations(tag, resource), self._keyspace.resources(tag), resource, holder)
-        self._resources.append(held)
-        return held
-
-    def _encode_quota(self, quota: Quota) -> Sequence[Part]:
-        tenant = self._call.require_customer().tenant
-        of_tenant = self._keyspace.usage(tenant_tag(tenant.id), self._period)
-        of_org = self._keyspace.usage(org_tag(tenant.org), self._period)
-        of_credentials = self._keyspace.credential_usage(tenant_tag(tenant.id), self._period)
-        credential = self._call.principal.credential_id
-        expires = _expiry(self._period)
-        self._units += [HeldUnits(key, quota.metric, quota.units, expires, quota.told) for key in (of_tenant, of_org)]
-        keys = [self._index(of_tenant), self._index(of_org), 0]
-        field = ""
-        if credential is not None:
-            field = f"{quota.metric} {credential}"
-            self._units.append(HeldUnits(of_credentials, field, quota.units, expires, quota.told))
-            keys[2] = self._index(of_credentials)
-        return ("quota", *keys, quota.metric, field, _cap(quota.cap), _cap(quota.org_cap), quota.units)
-
-    def _standing(self, demand: Demand, granted: bool, now: int, fits: int, first: int, second: int) -> Standing:
-        admitted = fits == 1
-        match demand:
-            case Rate(limit=limit):
-                gcra = gcra_of(limit)
-                # Of a refused request nothing was taken: the cell that would have fitted is still there.
-                kept = 1 if admitted and not granted else 0
-                wait = 0.0 if admitted else gcra.wait(first, second)
-                return Standing(demand, admitted, gcra.remaining(first, second) + kept, full_in(first, second), wait)
-            case Quota(cap=cap, org_cap=org_cap, units=units):
-                bounds = [bound - used for bound, used in ((cap, first), (org_cap, second)) if bound is not None]
-                remaining = max(0, min(bounds) - (units if granted else 0)) if bounds else None
-                reset = (period_bounds(self._period)[1] - now) / _MICROSECONDS
-                wait = 0.0 if admitted else reset
-                return Standing(demand, admitted, remaining, reset, wait, by_org=fits == _REFUSED_BY_ORG)
-            case Nonce() | Release():
-                return Standing(demand, admitted)
-            case Reserve(cap=cap):
-                left = None if cap is None else max(0, cap - first - second - (1 if granted else 0))
-                return Standing(demand, admitted, left)
-            case Slot(limit=limit):
-                return Standing(demand, admitted, max(0, limit - first - (1 if granted else 0)), wait=0.0 if admitted else 1.0)
-
-    def _rate_tag(self, rate: Rate) -> str:
-        if rate.scope == "route":
-            return route_tag(self._call.route)
-        if rate.scope == "client_ip" and self._call.customer is None:
-            return client_tag(rate.subject)
-        principal = self._call.principal
-        if rate.scope == "credential" and principal.root and principal.org is not None:
-            # A platform key has one bucket, whichever tenant it acts for.
-            return org_tag(principal.org)
-        return self._tag()
-
-    def _tag(self) -> str:
-        """Where what belongs to the call's tenant is kept; of a call without one, its organization, else its route."""
-        if self._call.customer is not None:
-            return tenant_tag(self._call.customer.tenant.id)
-        org = self._call.principal.org
-        return route_tag(self._call.route) if org is None else org_tag(org)
+                held = held_resource(self.store, self.question.call, demand, holder)
+                self.resources += (held,)
+                return ("reserve", self._index(held.key), self._index(held.counts), resource, cap_of(cap), holder)
+            case Release():
+                self.resources += (held_resource(self.store, self.question.call, demand, None),)
+                return ("pass",)
 
     def _index(self, key: str) -> int:
-        return self._keys.setdefault(key, len(self._keys) + 1)
+        return self.keys.setdefault(key, len(self.keys) + 1)
 
 
-def _bucket(demand: Rate | Slot) -> str:
-    """A limit in shadow has a bucket of its own: it must not use up what the same limit enforces on another route."""
-    return f"shadow:{demand.subject}" if demand.shadow else demand.subject
+def _fours(numbers: Sequence[int]) -> Iterable[tuple[int, int, int, int]]:
+    return zip(numbers[::4], numbers[1::4], numbers[2::4], numbers[3::4], strict=True)
 
 
-def _cap(cap: int | None) -> int:
-    return _NO_CAP if cap is None else cap
+def _idle(lease: Lease) -> int:
+    idle, lease.idle = lease.idle, 0
+    return idle
 
 
-@lru_cache(8)
-def period_bounds(period: str) -> tuple[int, int]:
-    """First microsecond of a period, and the first after it."""
-    start = datetime.fromisoformat(f"{period}-01T00:00:00+00:00").timestamp()
-    return int(start) * _MICROSECONDS, int(period_end(period)) * _MICROSECONDS
+def _extra(lease: Lease, units: int, now: float) -> int:
+    lease.count(units, now)
+    # One ask at a time brings more, or each of many at once would.
+    wanted = 0 if lease.asking else lease.wanted(now)
+    lease.asking += 1
+    return wanted
 
 
-@lru_cache(8)
-def _expiry(period: str) -> int:
-    """When the counters of a period expire, in seconds since 1970: it and 25 whole months after it are kept."""
-    months = int(period[:4]) * 12 + int(period[5:]) - 1 + _KEPT_MONTHS
-    return int(datetime.fromisoformat(f"{months // 12:04}-{months % 12 + 1:02}-01T00:00:00+00:00").timestamp())
+def draw(store: Store, call: Call, quota: Quota, lease: Lease | None, period: str) -> Drawn:
+    """What the request holds of the quota; of one that nothing bounds there is no lease."""
+    bucket = quota_bucket(store.keys, call, quota, period) if lease is None else lease.bucket
+    assert isinstance(bucket, QuotaBucket)
+    return Drawn(counters_of(store.keys, call, bucket, period), lease, quota.units, quota.told, quota.lazy)
+
+
+def held_resource(store: Store, call: Call, demand: Reserve | Release, holder: str | None) -> HeldResource:
+    tag = tenant_tag(call.require_customer().tenant.id)
+    return HeldResource(store.keys.reservations(tag, demand.resource), store.keys.resources(tag), demand.resource, holder)

@@ -1,14 +1,17 @@
-"""What an admitted request has taken, as far as it can be given back."""
+"""What an admitted request holds, until it is known how it ended."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from .items import Commit, Counters, HeldResource
+from .lease import Lease
+
 
 class Outcome(Enum):
     """How an admitted request ended. What was delivered, or sent to a client that had gone, is counted; what the upstream
-    failed (5xx, no connection) is given back."""
+    failed (5xx, no connection, a broken response) is given back."""
 
     DELIVERED = auto()
     REFUND = auto()
@@ -24,39 +27,18 @@ class Effect(Enum):
     UNKNOWN = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class HeldUnits:
-    """`amount` units in `field` of the usage hash `key`, which expires at `expires` (seconds since 1970). The key names the
-    period that they were taken in. `told`: how many were used is told at the end."""
+@dataclass(slots=True)
+class Drawn:
+    """`units` of a quota. `lease` is None where nothing bounds it. `told`: how many were used is told at the end; `lazy`: the
+    client's answer does not wait until they are counted. `counted` is how many are, or will be once `commit` has been sent."""
 
-    key: str
-    field: str
-    amount: int
-    expires: int
-    told: bool = False
-
-    def owed(self, outcome: Outcome, units: int | None) -> int:
-        """What is to be given back where the upstream told `units` (None: nothing); below 0: what more is to be counted."""
-        if outcome is Outcome.REFUND:
-            return self.amount
-        return self.amount - units if self.told and units is not None else 0
-
-
-@dataclass(frozen=True, slots=True)
-class HeldSlot:
-    key: str
-    holder: str
-
-
-@dataclass(frozen=True, slots=True)
-class HeldResource:
-    """A reservation of `holder` in the sorted set `key`; what it becomes is counted in `resource` of the hash `counts`.
-    `holder` is None where the request deletes one: then nothing is held."""
-
-    key: str
-    counts: str
-    resource: str
-    holder: str | None
+    counters: Counters
+    lease: Lease | None
+    units: int
+    told: bool
+    lazy: bool
+    commit: Commit | None = None
+    counted: int = 0
 
 
 @dataclass(slots=True)
@@ -64,8 +46,8 @@ class Charge:
     """`settled` is set by the first settlement; a second one gives nothing back. `nonces` are keys; those of a request that was
     admitted stay taken."""
 
-    units: tuple[HeldUnits, ...] = ()
-    slots: tuple[HeldSlot, ...] = ()
+    units: tuple[Drawn, ...] = ()
+    slots: tuple[Lease, ...] = ()
     resources: tuple[HeldResource, ...] = ()
     nonces: tuple[str, ...] = ()
     settled: bool = False

@@ -1,42 +1,49 @@
-"""The ledger: all I/O that a decision needs from the store.
+"""The ledger: whether what a request demands is there, taken at once and whole, and counted when it is known how it ended.
 
-One atomic script call takes everything that a request demands. It names the versions of the records that the request was
-decided under: the store refuses it if one has changed, and leases the records anew if none has.
+What a worker holds on lease it hands out by itself; it asks the store for the rest. See docs/guarantees.md for what holds when.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Protocol
+from uuid import uuid4
 
 from gateway.clock import Clock
 from gateway.errors import STORE_UNAVAILABLE, Refused
+from gateway.pipeline.demand import Demand, Quota, Rate, Reserve, Slot
 from gateway.pipeline.lookup import Record
 from gateway.pipeline.question import Admit, Changed, Denied, Granted
 from gateway.store.connect import Store
+from gateway.store.lease import RECORD_LEASE
 from gateway.store.script import Script
-from gateway.store.wire import Part, Reply
-from gateway.tenancy.period import period_of
+from gateway.store.wire import Reply
+from gateway.tenancy.period import period_end, period_of
 
 from .ask import Ask
-from .charge import Charge, Effect, HeldResource, HeldSlot, HeldUnits, Outcome
-from .slots import Slots
+from .book import Book
+from .bucket import SlotBucket
+from .charge import Charge, Effect, Outcome
+from .exchange import AT_ONCE, LATER, SOON, Exchange
+from .items import Back, Extra, Forget, Keep, RenewRecord
+from .lease import Lease
+from .local import Local
+from .naming import bucket_of, name_of, period_bounds, record_keys, tag_of
+from .settlement import Receipt, Settlement
 
 __all__ = ["Effect", "Ledger", "Outcome"]
 
-_log = logging.getLogger(__name__)
-
-_ADMIT = Script.load("gateway.ledger", "admit")
-_SETTLE = Script.load("gateway.ledger", "settle")
-
-_GRANTED, _DENIED, _CHANGED, _PERIOD = range(4)
+_ADMIT = Script.load("gateway.ledger", "admit", before="buckets")
+_GRANTED, _DENIED, _CHANGED, _PERIOD, _RECALLED = range(5)
 # A try is wasted where a period has just ended; two in one call mean that the clocks are mad.
 _TRIES = 3
-_BATCH, _PENDING_MAX = 256, 10_000
+# How long those who hold idle units get to give them back, in seconds; the last ask after them decides.
+_RECALL_PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016)
+_SWEEP = 0.25
+# How long a worker takes no idle units after others have asked for them.
+_SHARED = 1.0
+_CLOSE = 2.0
 
 
 class Remembered(Protocol):
@@ -48,6 +55,9 @@ class Remembered(Protocol):
 
     def leased(self, record: Record) -> bool:
         """Whether no change of the record can have answered yet."""
+
+    def lease_left(self, record: Record) -> float:
+        """For how many more seconds it is leased; 0 where it is not."""
 
 
 class Ledger:
@@ -61,138 +71,228 @@ class Ledger:
         self._clock = clock
         self._store_time = store_time
         self._period = period_of(clock.now())
-        self._slots = Slots(store, store_time)
-        self._pending: deque[Charge] = deque()
-        self._flush: asyncio.Task[None] | None = None
+        self._period_ends = clock.monotonic() + period_end(self._period) - clock.now()
+        # Names this ledger in the store, and no other that ever was.
+        self._name, self._requests = uuid4().hex, 0
+        self._exchange = Exchange(store, clock, store_time, self._name)
+        self._book = Book(self._name, self._let_go)
+        self._settlement = Settlement(self._exchange, self._restore)
+        self._asking: set[asyncio.Future[Reply]] = set()
+        self._sweeper: asyncio.Task[None] | None = None
+
+    def take(self, question: Admit) -> Granted | None:
+        """Admit by what this worker holds, records included; None where the store has to be asked."""
+        now = self._clock.monotonic()
+        if not all(map(self._records.leased, question.basis)):
+            return None
+        left = self._period_ends - now
+        if left <= 0 and any(isinstance(one, Quota) for one in question.demands):
+            return None
+        local = Local(self._store, self._book, question, self._period, left, now)
+        for demand in question.demands:
+            if not local.meet(demand):
+                local.undo()
+                return None
+        for lease, _ in local.taken:
+            if lease.low(now):
+                self._exchange.add(Extra(lease, self._clock.monotonic), SOON, ("extra", lease))
+        for record in question.basis:
+            self._renew(record)
+        return Granted(tuple(local.standings), local.charge)
 
     async def admit(self, question: Admit) -> Granted | Denied | Changed:
         """Check all demands and take all of them, or none, provided that the basis is current.
 
-        Raises Refused(STORE_UNAVAILABLE): then units may have been taken, and stay counted.
+        Raises Refused(STORE_UNAVAILABLE): what may have been taken all the same comes back within a lease.
         """
-        for _ in range(_TRIES):
-            ask = Ask(self._store, question.call, self._period, self._store_time(), self._slots.new_holder)
-            args, asked = ask.args(question.basis, question.demands), self._clock.monotonic()
-            verdict, now, *numbers = await self._run(ask, args)
-            if verdict in (_GRANTED, _DENIED):
-                for record in question.basis:
-                    self._records.learn(record, asked)
-            if verdict == _GRANTED:
-                # A change may have answered while the reply was on its way.
-                if not all(map(self._records.leased, question.basis)):
-                    await self._give_back([ask.everything])
-                    return Changed()
-                charge = ask.charge
-                self._slots.hold(charge.slots)
-                return Granted(ask.standings(True, now, numbers), charge)
-            if verdict == _DENIED:
-                return Denied(ask.standings(False, now, numbers))
+        tries, pauses = 0, iter(_RECALL_PAUSES)
+        pause: float | None = 0.0
+        while tries < _TRIES:
+            ask, asked = self._ask(question), self._clock.monotonic()
+            verdict, now, *numbers = await self._run(ask, asked, recall=pause is not None)
+            if verdict == _RECALLED:
+                pause = next(pauses, None)
+                await asyncio.sleep(pause or 0)
+                continue
+            if verdict == _PERIOD:
+                tries += 1
+                self._period = period_of(now / 1_000_000)
+                continue
             if verdict == _CHANGED:
                 for place in numbers:
                     self._records.forget(question.basis[place - 1])
                 return Changed()
-            assert verdict == _PERIOD
-            self._period = period_of(now / 1_000_000)
+            return await self._decided(ask, numbers, asked, now, granted=verdict == _GRANTED)
         raise Refused(STORE_UNAVAILABLE, "The store's clock is not steady.", retry_after=1)
 
-    async def settle(self, charge: object, outcome: Outcome, units: int | None = None, effect: Effect = Effect.UNKNOWN) -> None:
-        """Give back what `charge` holds: its slots, and after a refund its units. The first call for a charge counts.
-
-        `units` is what the upstream told that it used, where it did: of quotas that wait for it, the difference to what is held
-        is given back, or counted on top, whatever the cap. `effect` decides about resources; where it is unknown, what was
-        reserved stays so until somebody reconciles it.
-
-        Raises Refused(STORE_UNAVAILABLE): units stay counted then, and slots come back with the end of their lease.
-        """
-        owed = self._owed(charge, outcome, units, effect)
-        if owed is not None:
-            await self._give_back([owed])
+    def count(self, charge: object, told: int | None) -> Receipt | None:
+        """The upstream has served the request, and said that it used `told` units, where it did: its units are counted from now
+        on. What the client's answer has to wait for before it may end, if anything."""
+        return self._settlement.count(charge, told) if isinstance(charge, Charge) else None
 
     def settle_soon(self, charge: object, outcome: Outcome, units: int | None = None, effect: Effect = Effect.UNKNOWN) -> None:
-        """Settle in the background, together with others. Never raises, never waits; `close` waits for it."""
-        owed = self._owed(charge, outcome, units, effect)
-        if owed is None:
-            return
-        if len(self._pending) >= _PENDING_MAX:
-            _log.error("too many requests wait to be settled: units of one stay counted, its slots come back with their lease")
-            return
-        self._pending.append(owed)
-        if self._flush is None:
-            self._flush = asyncio.create_task(self._settle_pending())
+        """Give back what `charge` holds, or have it counted. The first call for a charge counts. Never raises, never waits.
 
-    async def renew_slots(self) -> None:
-        """Renew the leases of all slots that are held; the ledger does so by itself. Raises Refused(STORE_UNAVAILABLE)."""
-        await self._slots.renew()
+        `units` is as in `count`. `effect` decides about resources; where it is unknown, what was reserved stays so until
+        somebody reconciles it.
+        """
+        if isinstance(charge, Charge):
+            self._settlement.settle(charge, outcome, units, effect)
+
+    async def settle(self, charge: object, outcome: Outcome, units: int | None = None, effect: Effect = Effect.UNKNOWN) -> None:
+        """Likewise, and return when the store knows."""
+        self.settle_soon(charge, outcome, units, effect)
+        await self._exchange.flush()
+
+    def recalled(self, place: str) -> None:
+        """Somebody needs units of which some may be idle here."""
+        now = self._clock.monotonic()
+        for lease in self._book.at(place):
+            lease.shared_until = now + _SHARED
+            self._exchange.add(Back(lease, self._clock.monotonic, busy=True), AT_ONCE, ("recalled", lease))
+
+    async def flush(self) -> None:
+        """Return when the store knows all that this worker has to tell."""
+        await self._exchange.flush()
+
+    def sweep(self) -> None:
+        """Give back what nobody wants any more, and go on holding what is in use. The ledger does so by itself."""
+        now = self._clock.monotonic()
+        for lease in self._book.living:
+            if not lease.lives:
+                self._book.bury(lease)
+            elif lease.unwanted(now):
+                self._let_go(lease)
+            elif lease.ends_soon(now):
+                self._exchange.add(Keep(lease, isinstance(lease.bucket, SlotBucket)), LATER, ("keep", lease))
 
     async def close(self) -> None:
-        """Wait until everything is settled, as far as the store can be reached."""
-        await self._slots.close()
-        if self._flush is not None:
-            await self._flush
+        """Give everything back that is not in use, and wait until everything is settled, as far as the store can be reached."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        if self._asking:
+            await asyncio.wait(self._asking, timeout=_CLOSE)
+        for lease in self._book.living:
+            self._let_go(lease)
+        await self._exchange.close(_CLOSE)
 
-    async def _run(self, ask: Ask, args: Sequence[Part]) -> list[int]:
+    def _ask(self, question: Admit) -> Ask:
+        leases, holders = list[Lease | None](), list[str]()
+        for demand in question.demands:
+            leases.append(self._lease(question, demand))
+            holders.append(self._holder(question) if isinstance(demand, Reserve) else "")
+        return Ask(self._store, question, leases, self._period, holders)
+
+    def _lease(self, question: Admit, demand: Demand) -> Lease | None:
+        if not isinstance(demand, Rate | Quota | Slot) or (isinstance(demand, Quota) and demand.unbounded):
+            return None
+        tag, name = tag_of(question.call, demand), name_of(demand, self._period)
+        lease = self._book.find(tag, name)
+        if lease is not None and lease.ended(self._clock.monotonic()):
+            # The store may have taken its units back, or is about to.
+            lease.give_up()
+            lease = None
+        return lease or self._book.open(tag, name, bucket_of(self._store.keys, question.call, demand, tag, self._period))
+
+    def _holder(self, question: Admit) -> str:
+        """The request's id is for whoever looks into the store; what follows makes the holder one of a kind."""
+        self._requests += 1
+        return f"{question.call.request.request_id} {self._name}-{self._requests}"
+
+    async def _run(self, ask: Ask, asked: float, *, recall: bool) -> list[int]:
+        args = ask.args(self._store_time(), asked, recall=recall)
+        call = asyncio.ensure_future(self._store.data.run(_ADMIT, list(ask.keys), args))
+        self._asking.add(call)
+        call.add_done_callback(self._asking.discard)
         try:
-            return _numbers(await self._store.data.run(_ADMIT, ask.keys, args))
-        except BaseException:
-            # It may have run: nobody will renew the slots and nothing will be made, so let go of what was taken.
-            taken = Charge(slots=ask.charge.slots, resources=ask.charge.resources)
-            self.settle_soon(taken, Outcome.CLIENT_GONE, effect=Effect.NOTHING)
+            return ask.answered(await asyncio.shield(call))
+        except asyncio.CancelledError:
+            # What it gets is given back when the answer comes.
+            call.add_done_callback(lambda call: self._unclaimed(ask, call, asked))
+            raise
+        except Refused:
+            self._unanswered(ask)
             raise
 
-    def _owed(self, charge: object, outcome: Outcome, told: int | None, effect: Effect) -> Charge | None:
-        if not isinstance(charge, Charge) or charge.settled:
-            return None
-        charge.settled = True
-        self._slots.let_go(charge.slots)
-        amounts = [(held, held.owed(outcome, told)) for held in charge.units]
-        units = [replace(held, amount=amount) for held, amount in amounts if amount]
-        slots, made = list(charge.slots), list[HeldResource]()
-        for held in charge.resources:
-            if held.holder is None:
-                units += [HeldUnits(held.counts, held.resource, 1, 0)] if effect is Effect.DONE else []
-            elif effect is Effect.DONE:
-                made.append(held)
-            elif effect is Effect.NOTHING:
-                slots.append(HeldSlot(held.key, held.holder))
-        return Charge(tuple(units), tuple(slots), tuple(made)) if units or slots or made else None
+    def _unclaimed(self, ask: Ask, call: asyncio.Future[Reply], asked: float) -> None:
+        if call.cancelled() or call.exception() is not None:
+            self._unanswered(ask)
+            return
+        verdict, _, *numbers = ask.answered(call.result())
+        if verdict in (_GRANTED, _DENIED):
+            self._learn(ask, numbers, asked, granted=verdict == _GRANTED)
+        if verdict == _GRANTED:
+            self._return(ask)
 
-    async def _settle_pending(self) -> None:
-        try:
-            while self._pending:
-                batch = [self._pending.popleft() for _ in range(min(_BATCH, len(self._pending)))]
-                try:
-                    await self._give_back(batch)
-                except Refused:
-                    # Too much stays counted; slots come back with the end of their lease.
-                    overrun = sum(-held.amount for charge in batch for held in charge.units if held.amount < 0)
-                    if overrun:
-                        _log.error("units that upstreams told of may not have been counted", extra={"units": overrun})
-        finally:
-            self._flush = None
+    def _unanswered(self, ask: Ask) -> None:
+        """It may have run. What it was lent comes back with the end of the epochs; nothing will be made of what it reserved."""
+        for lease in ask.leases:
+            if lease is not None:
+                lease.give_up()
+        self._settlement.settle(Charge(resources=ask.resources), Outcome.CLIENT_GONE, None, Effect.NOTHING)
 
-    async def _give_back(self, charges: Sequence[Charge]) -> None:
-        keys: dict[str, int] = {}
-        args: list[Part] = []
+    async def _decided(
+        self, ask: Ask, numbers: list[int], asked: float, now: int, *, granted: bool
+    ) -> Granted | Denied | Changed:
+        basis = ask.question.basis
+        for record in basis:
+            self._records.learn(record, asked)
+        left = (period_bounds(self._period)[1] - now) / 1_000_000
+        if any(isinstance(one, Quota) for one in ask.question.demands):
+            self._period_ends = self._clock.monotonic() + left
+        self._learn(ask, numbers, asked, granted=granted)
+        standings = ask.standings(granted, numbers, left)
+        if not granted:
+            return Denied(standings)
+        if not all(map(self._records.leased, basis)):
+            # A change may have answered while the reply was on its way.
+            self._return(ask)
+            await self._exchange.flush()
+            return Changed()
+        return Granted(standings, ask.charge)
 
-        def index(key: str) -> int:
-            return keys.setdefault(key, len(keys) + 1)
+    def _learn(self, ask: Ask, numbers: list[int], asked: float, *, granted: bool) -> None:
+        now = self._clock.monotonic()
+        for lease in ask.learn(numbers, asked, now, granted=granted):
+            self._enliven(lease)
 
-        for charge in charges:
-            for held in charge.units:
-                if held.amount > 0:
-                    args += ("units", index(held.key), held.field, held.amount)
-                else:
-                    args += ("more", index(held.key), held.field, -held.amount, held.expires)
-            for slot in charge.slots:
-                args += ("slot", index(slot.key), slot.holder)
-            for nonce in charge.nonces:
-                args += ("nonce", index(nonce))
-            for made in charge.resources:
-                assert made.holder is not None
-                args += ("made", index(made.key), index(made.counts), made.resource, made.holder)
-        await self._store.control.run(_SETTLE, list(keys), args)
+    def _return(self, ask: Ask) -> None:
+        self._settlement.settle(ask.charge, Outcome.REFUND, None, Effect.NOTHING)
+        for nonce in ask.nonces:
+            self._exchange.add(Forget(nonce), AT_ONCE)
 
+    def _enliven(self, lease: Lease) -> None:
+        if lease.lives:
+            self._book.enliven(lease)
+            if self._sweeper is None:
+                self._sweeper = asyncio.create_task(self._keep_sweeping())
 
-def _numbers(reply: Reply) -> list[int]:
-    assert isinstance(reply, list)
-    return [number for number in reply if isinstance(number, int)]
+    async def _keep_sweeping(self) -> None:
+        while self._book.living:
+            await asyncio.sleep(_SWEEP)
+            self.sweep()
+        self._sweeper = None
+
+    def _restore(self, lease: Lease, units: int) -> None:
+        """A request has not used these, or does not any more."""
+        lease.busy -= units
+        lease.idle += units
+        if not lease.hot(self._clock.monotonic()):
+            self._let_go(lease, AT_ONCE)
+
+    def _let_go(self, lease: Lease, within: float = LATER) -> None:
+        self._exchange.add(Back(lease, self._clock.monotonic), within, ("back", lease))
+
+    def _renew(self, record: Record) -> None:
+        if self._records.lease_left(record) >= RECORD_LEASE / 2:
+            return
+
+        def renewed(asked: float | None) -> None:
+            if asked is None:
+                self._records.forget(record)
+            else:
+                self._records.learn(record, asked)
+
+        item = RenewRecord(*record_keys(self._store.keys, record), record.version, renewed)
+        self._exchange.add(item, LATER, ("record", record.id))

@@ -29,7 +29,8 @@ class Rate:
 class Quota:
     """`units` of a metric in the present period, under the tenant's cap and the org's. None: unlimited, but counted.
 
-    `told`: the upstream tells afterwards how many were used, and `units` are held until then.
+    `told`: the upstream tells afterwards how many were used, and `units` are held until then. `lazy`: the end of the answer
+    does not wait until they are counted.
     """
 
     metric: str
@@ -38,6 +39,11 @@ class Quota:
     units: int = 1
     told: bool = False
     shadow: bool = False
+    lazy: bool = False
+
+    @property
+    def unbounded(self) -> bool:
+        return self.cap is None and self.org_cap is None
 
 
 @dataclass(frozen=True, slots=True)

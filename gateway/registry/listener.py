@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 from gateway.errors import Refused
@@ -19,10 +20,14 @@ _WAITING_MAX, _BATCH = 10_000, 100
 
 
 class Listener:
-    """While it is not connected, and where an acknowledgement is lost, a change takes as long as the lease: nothing worse."""
+    """While it is not connected, and where an acknowledgement is lost, a change takes as long as the lease: nothing worse.
 
-    def __init__(self, shelf: Shelf, records: Records) -> None:
+    `recalled` is told where the store keeps what is lent of a bucket of which somebody needs units.
+    """
+
+    def __init__(self, shelf: Shelf, records: Records, recalled: Callable[[str], None] = lambda place: None) -> None:
         self._shelf = shelf
+        self._recalled = recalled
         self._records = records
         self._waiting: dict[Owner, int] = {}
         self._task: asyncio.Task[None] | None = None
@@ -38,8 +43,12 @@ class Listener:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def receive(self, message: bytes) -> None:
-        """`<owner> <version>`, as write_record.lua tells it. At once: no decision may come between."""
+        """`<owner> <version>`, as write_record.lua tells it, or `recall <key>`, as admit.lua does. At once: no decision may
+        come between."""
         name, _, number = message.rpartition(b" ")
+        if name == b"recall":
+            self._recalled(number.decode())
+            return
         try:
             owner, version = read_owner(name), int(number)
         except ValueError:

@@ -45,8 +45,14 @@ class Memory:
 
     def leased(self, record: Record) -> bool:
         """Whether this version is, at this very moment, sure to be one under which nobody's change has answered."""
+        return self.lease_left(record) > 0
+
+    def lease_left(self, record: Record) -> float:
+        """For how many more seconds it is leased; 0 where it is not."""
         held = self._held.get(record.id)
-        return held is not None and held.record.version == record.version and self.clock.monotonic() < held.until
+        if held is None or held.record.version != record.version:
+            return 0.0
+        return max(0.0, held.until - self.clock.monotonic())
 
     def learn(self, record: Record, asked: float) -> None:
         """The store has said that `record` is current, and leased it, in answer to what was asked at `asked` (monotonic)."""

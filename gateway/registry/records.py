@@ -42,6 +42,7 @@ class Records:
         self._memory = Memory(clock, records)
         self._owners: LRUCache[Lookup, Owner] = LRUCache(lookups)
         self.leased = self._memory.leased
+        self.lease_left = self._memory.lease_left
         self.learn = self._memory.learn
         self.drop = self._memory.drop
 

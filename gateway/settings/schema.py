@@ -199,6 +199,9 @@ class RouteSettings(Model):
 class MetricSettings(Model):
     cap: Annotated[str, Field(pattern=_CAP)] | None = None
     """Name of its cap in every API; default `monthly_<singular>_cap`."""
+    counted: Literal["delivered", "lazy"] | None = None
+    """`delivered`: what a client has received whole is counted, whatever fails; `lazy`: it is within a tenth of a second,
+    which a worker that is killed takes along. Default: `delivered`, of `requests`: `lazy`."""
 
 
 class PlanSettings(Model):

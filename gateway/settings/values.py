@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.tenancy.org import Organization
 from gateway.tenancy.plan import Metric, Plan, RateLimit
 
-from .schema import PlanSettings, Settings
+from .schema import MetricSettings, PlanSettings, Settings
 
 BUILTIN_METRICS = {
     metric.name: metric
@@ -21,8 +21,13 @@ BUILTIN_METRICS = {
 
 def metrics_of(settings: Settings) -> dict[str, Metric]:
     """The built-in metrics and the declared ones, by name."""
-    declared = {name: Metric(name, metric.cap or cap_of(name)) for name, metric in settings.metrics.items()}
-    return BUILTIN_METRICS | declared
+    return BUILTIN_METRICS | {name: _metric(name, metric) for name, metric in settings.metrics.items()}
+
+
+def _metric(name: str, declared: MetricSettings) -> Metric:
+    known = BUILTIN_METRICS.get(name) or Metric(name, cap_of(name))
+    lazy = known.lazy if declared.counted is None else declared.counted == "lazy"
+    return Metric(name, declared.cap or known.cap, lazy)
 
 
 def cap_of(metric: str) -> str:

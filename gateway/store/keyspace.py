@@ -69,7 +69,7 @@ class Keyspace:
         return self._key("tenants") if org is None else self._key(org_tag(org), "tenants")
 
     def usage(self, tag: str, period: str) -> str:
-        """Hash: units by metric, of a tenant or an organization in a period."""
+        """Hash: units by metric, of a tenant or an organization in a period, as far as they are counted."""
         return self._key(tag, "usage", period)
 
     def credential_usage(self, tag: str, period: str) -> str:
@@ -81,8 +81,16 @@ class Keyspace:
         return self._key(tag, "rate", scope, name, subject)
 
     def slots(self, tag: str, name: str, subject: str) -> str:
-        """Sorted set: holders of slots, by the end of their lease."""
+        """What slots are lent under; nothing stands here itself."""
         return self._key(tag, "slots", name, subject)
+
+    def lent(self, bucket: str) -> tuple[str, str]:
+        """Of the bucket with this key, what workers hold: a hash of units by epoch, and a sorted set of epochs by their end."""
+        return f"{bucket}:lent", f"{bucket}:ends"
+
+    def exchange(self, ledger: str) -> str:
+        """String: the number of a ledger's last exchange, and what was answered."""
+        return self._key("own", "exchange", ledger)
 
     def resources(self, tag: str) -> str:
         """Hash: how many a tenant has of each resource. It stands for what exists, so it never expires."""

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 RECORD_LEASE = 1.0
 """Seconds."""
+BUCKET_LEASE = 5.0
+"""Seconds after which units of a bucket come back that their worker does not speak of any more; buckets.lua has it too."""
 DRIFT = 0.02
 """Seconds by which two machines' clocks may part within one lease: each side keeps so far away from its end."""
 KEPT = 60
 """Seconds after which the store forgets a lease that was not renewed. Far longer than the lease, since its clock can step."""
 
 
-def lease_until(asked: float) -> float:
+def lease_until(asked: float, length: float = RECORD_LEASE) -> float:
     """When a lease that was asked for at `asked` ends for its holder. On the holder's monotonic clock."""
-    return asked + RECORD_LEASE - DRIFT
+    return asked + length - DRIFT
 
 
 def lease_over(granted_before: float) -> float:

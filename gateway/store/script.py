@@ -14,8 +14,9 @@ class Script:
     sha: str
 
     @classmethod
-    def load(cls, package: str, name: str) -> Script:
-        """Read `lua/<name>.lua` of `package`."""
-        text = files(package).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    def load(cls, package: str, name: str, before: str | None = None) -> Script:
+        """Read `lua/<name>.lua` of `package`, with `lua/<before>.lua` in front of it."""
+        parts = [part for part in (before, name) if part is not None]
+        text = "\n".join(files(package).joinpath("lua", f"{part}.lua").read_text(encoding="utf-8") for part in parts)
         # SHA-1 is how the store names scripts; nothing rests on its strength.
         return cls(name, text, sha1(text.encode(), usedforsecurity=False).hexdigest())

@@ -111,7 +111,7 @@ def test_the_defaults_that_the_guarantees_name_are_those_of_the_code(tmp_path):
     from gateway.edge.hygiene import MAX_HEADER_BYTES, MAX_HEADERS
     from gateway.edge.protocol import HEAD_WITHIN
     from gateway.forward.target import MAX_WAITING
-    from gateway.ledger.ask import SLOT_LEASE
+    from gateway.store.lease import BUCKET_LEASE
 
     (tmp_path / "gateway.yaml").write_text(example())
     settings = load(tmp_path / "gateway.yaml", SECRETS)
@@ -123,7 +123,7 @@ def test_the_defaults_that_the_guarantees_name_are_those_of_the_code(tmp_path):
         f"{MAX_WAITING:,} requests wait",
         f"{MAX_HEADER_BYTES >> 10} KiB, {MAX_HEADERS}, 8 KiB",
         f"time for the header block | {HEAD_WITHIN:g} s",
-        f"lease of {SLOT_LEASE:g} s, renewed every {SLOT_LEASE / 3:g} s",
+        f"lease of {BUCKET_LEASE:g} s",
         f"`max_body` ({settings.routes[0].max_body >> 20} MiB)",
     ):
         assert told in text, told

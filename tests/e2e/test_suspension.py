@@ -25,8 +25,8 @@ def test_no_request_is_let_in_once_a_suspension_has_answered(
     gateways = [launch(world.upstream.url, environ, prefix) for _ in range(2)]
     customer = provision(gateways[0], f"t-{uuid4().hex[:12]}", "paid")
     headers, over = customer.bearer(), threading.Event()
-    # From when to when the tenant was suspended for sure, and each request that was let in lay. One that begins in such a window
-    # and ends past it may have been decided after the reactivation: only one that lies in it whole is evidence.
+    # From when to when the tenant was suspended for sure, and each request that was let in lay. One that begins in such a
+    # window and ends past it may have been decided after the reactivation: only one that lies in it whole is evidence.
     suspended: list[tuple[float, float]] = []
     let_in: list[tuple[float, float]] = []
 

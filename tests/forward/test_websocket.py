@@ -35,9 +35,8 @@ class Gateway:
         fields = [(name, value) for name, value in scope["headers"] if name not in (b"connection", b"upgrade")]
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         try:
-            refused = await tunnel(
-                scope, receive, send, self._pool, "u", OutboundHead("GET", target, fields), {"X-Request-Id": "r1"}
-            )
+            head = OutboundHead("GET", target, fields)
+            refused = await tunnel(scope, receive, send, self._pool, "u", head, {"X-Request-Id": "r1"}, self.count)
         except Refused as error:
             self.problems.append(error.problem)
             await send({"type": "websocket.close"})
@@ -48,6 +47,9 @@ class Gateway:
             fields = list(refused.headers)
             await send({"type": "websocket.http.response.start", "status": refused.status, "headers": fields})
             await send({"type": "websocket.http.response.body", "body": refused.body})
+
+    async def count(self) -> None:
+        pass
 
 
 @asynccontextmanager

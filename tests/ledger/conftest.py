@@ -7,7 +7,7 @@ import pytest
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.usage import Usage
 from gateway.store.connect import Store
-from tests.ledger.samples import Forgotten, StoreTime, ledger_over
+from tests.ledger.samples import Forgotten, Leisurely, StoreTime, ledger_over
 
 
 @pytest.fixture
@@ -23,6 +23,14 @@ def forgotten() -> Forgotten:
 @pytest.fixture
 async def ledger(store: Store, forgotten: Forgotten, store_time: StoreTime) -> AsyncIterator[Ledger]:
     ledger = ledger_over(store, forgotten, store_time)
+    yield ledger
+    await ledger.close()
+
+
+@pytest.fixture
+async def asking(store: Store, forgotten: Forgotten, store_time: StoreTime) -> AsyncIterator[Ledger]:
+    """A ledger that asks the store for every request."""
+    ledger = ledger_over(store, forgotten, store_time, Leisurely())
     yield ledger
     await ledger.close()
 

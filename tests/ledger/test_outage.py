@@ -13,7 +13,7 @@ from gateway.ledger.usage import Usage
 from gateway.pipeline.demand import Quota, Slot
 from gateway.pipeline.question import Granted
 from gateway.store.connect import Store
-from tests.ledger.samples import ACME_ID, Forgotten, ask, granted, ledger_over
+from tests.ledger.samples import ACME_ID, Forgotten, ask, granted, ledger_over, served
 
 QUOTA = Quota("emails", None, None)
 
@@ -45,7 +45,7 @@ async def test_a_killed_store_is_unavailable_within_the_deadline_and_settling_ne
 async def test_forgotten_scripts_are_taught_again_and_run_once(ledger: Ledger, store: Store, usage: Usage) -> None:
     for _ in range(3):
         await store.control.command("SCRIPT", "FLUSH")
-        await granted(ledger, QUOTA)
+        await served(ledger, QUOTA)
     assert await usage.of_tenant(ACME_ID, "2040-05") == {"emails": 3}
 
 

@@ -43,6 +43,9 @@ async def test_full_slots_are_left_as_they_are(ledger: Ledger) -> None:
 async def test_units_past_the_cap_are_counted_and_can_be_given_back(ledger: Ledger, usage: Usage, org_cap: int | None) -> None:
     quota = replace(QUOTA, org_cap=org_cap)
     answers = [await granted(ledger, quota) for _ in range(4)]
+    for answer in answers:
+        ledger.count(answer.charge, None)
+    await ledger.flush()
     assert await usage.of_tenant(ACME_ID, "2040-05") == await usage.of_org("main", "2040-05") == {"emails": 4}
     await ledger.settle(answers[3].charge, Outcome.REFUND)
     assert await usage.of_tenant(ACME_ID, "2040-05") == {"emails": 3}

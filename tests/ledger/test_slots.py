@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.ledger.ask import SLOT_LEASE
 from gateway.ledger.ledger import Ledger, Outcome
 from gateway.pipeline.demand import Slot
 from gateway.store.connect import Store
+from gateway.store.lease import BUCKET_LEASE
 from tests import samples
 from tests.ledger.samples import Forgotten, StoreTime, denied, granted, ledger_over
 
@@ -27,34 +27,41 @@ async def test_a_slot_is_held_until_it_is_settled_whatever_the_outcome(ledger: L
 async def test_the_slots_of_a_worker_that_died_come_back_with_their_lease(ledger: Ledger, store_time: StoreTime) -> None:
     await granted(ledger, SLOT)
     await granted(ledger, SLOT)
-    store_time.advance(SLOT_LEASE)
+    store_time.advance(BUCKET_LEASE - 0.001)
     await denied(ledger, SLOT)
     store_time.advance(0.001)
     await granted(ledger, SLOT)
+
+
+async def beat(ledger: Ledger) -> None:
+    ledger.sweep()
+    await ledger.flush()
 
 
 async def test_the_heartbeat_keeps_the_slots_of_a_worker_that_lives(ledger: Ledger, store_time: StoreTime) -> None:
     kept = await granted(ledger, SLOT)
     await granted(ledger, SLOT)
     for _ in range(3):
-        store_time.advance(SLOT_LEASE / 2)
-        await ledger.renew_slots()
+        store_time.advance(BUCKET_LEASE / 2)
+        await beat(ledger)
     await denied(ledger, SLOT)
     await ledger.settle(kept.charge, Outcome.DELIVERED)
-    await ledger.renew_slots()
+    await beat(ledger)
     await granted(ledger, SLOT)
 
 
 async def test_a_worker_that_was_away_too_long_takes_nobodys_slot(ledger: Ledger, store: Store, store_time: StoreTime) -> None:
-    late = [await granted(ledger, SLOT) for _ in range(2)]
-    store_time.advance(SLOT_LEASE + 1)
+    late = await granted(ledger, SLOT)
+    await granted(ledger, SLOT)
+    store_time.advance(BUCKET_LEASE + 1)
     other = ledger_over(store, Forgotten(), store_time)
     for _ in range(2):
         await granted(other, SLOT)
-    await ledger.renew_slots()
-    for answer in late:
-        await ledger.settle(answer.charge, Outcome.DELIVERED)
-    await denied(other, SLOT)
+    # Both of its requests run on, as the store hears now; one that ends frees its own place.
+    await beat(ledger)
+    await ledger.settle(late.charge, Outcome.DELIVERED)
+    standing = (await denied(other, SLOT)).standings[0]
+    assert standing.remaining == 0
     await other.close()
 
 

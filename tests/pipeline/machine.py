@@ -53,13 +53,18 @@ class Machine:
         self.body = b""
         self.before_admit: Callable[[], None] = lambda: None
         self.trail = Trail()
-        self._decider = Decider(Router([route]), self, {plan.name: plan}, {MAIN.id: MAIN})
+        self._decider = Decider(Router([route]), self, self._take, {plan.name: plan}, {MAIN.id: MAIN})
 
     def peek(self, lookup: Lookup) -> Record | None:
         return self.remembered.get(lookup)
 
     def leased(self, record: Record) -> bool:
         return record in self.leases
+
+    def _take(self, question: Admit) -> Granted | None:
+        if question.demands or not all(map(self.leased, question.basis)):
+            return None
+        return Granted((), None)
 
     def remember(self) -> None:
         self.remembered = dict(self.truth)

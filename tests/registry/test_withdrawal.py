@@ -165,7 +165,7 @@ class TestALease:
         tenant = await acme(one)
         await one.records.resolve(TenantBySlug("acme"))
         route = Route("things", "/things", Chain.of([JWT_BEARER, MATCH, STATUS], []), upstream="upstream")
-        decider = Decider(Router([route]), one.records, {"free": Plan("free")}, one.shelf.orgs)
+        decider = Decider(Router([route]), one.records, one.ledger.take, {"free": Plan("free")}, one.shelf.orgs)
         before = len(one.calls)
         assert isinstance(decider.decide(bearer(), Trail()), Admission)
         assert one.trusted(tenant.id) == tenant

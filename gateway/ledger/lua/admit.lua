@@ -1,10 +1,10 @@
 -- Admit one request: check everything it demands, then take everything, or nothing.
 --
 -- KEYS     every key that is named below, each once
--- ARGV[1]  the time in microseconds since 1970, empty: the store's own
+-- ARGV[1]  the time, see buckets.lua
 -- ARGV[2]  first microsecond of the period whose counters are among KEYS
 -- ARGV[3]  first microsecond after that period
--- ARGV[4]  when those counters expire, in seconds since 1970
+-- ARGV[4]  channel that tells workers to give back what is idle; empty: none is asked, what does not fit is refused
 -- ARGV[5]  worker that asks
 -- ARGV[6]  length of a record's lease in milliseconds
 -- ARGV[7]  milliseconds after which a lease that was not renewed is forgotten
@@ -12,258 +12,251 @@
 --            key      hash of the record
 --            leases   key of the sorted set of its leases: workers by the end of their lease, in milliseconds since 1970
 --            version  that the request was decided under, 0: none is stored
--- then the demands, each starting with its kind. A key is its index in KEYS, 0: none. A cap of -1 is none, of 0 blocks.
---   rate   key, window, count, interval, interval_rest, tolerance, tolerance_rest
---            GCRA. The theoretical arrival time and the interval between two cells are whole microseconds and a rest in
---            units of 1/count of one, so that nothing is ever rounded. A cell is admitted where the arrival time after it
---            is at most `tolerance` ahead of now. A count of 0 blocks. Where the limit has changed since, as many cells
---            stay used as were. Where the clock has gone back since, the bucket is as empty as it can be, and no emptier.
---   quota  tenant_key, org_key, credential_key, metric, credential_field, cap, org_cap, units
+-- then the demands, each starting with its kind. A cap of -1 is none, of 0 blocks. `extra` is how many more units the worker
+-- would like to have for the requests after this one; `idle` and `used` are what it gives back and reports (`age`:
+-- microseconds since the last was used), which holds whatever becomes of the request.
+--   rate   key, lent (two), window, count, interval, interval_rest, tolerance, tolerance_rest, epoch, used, age, idle, extra
+--   quota  tenant_key, org_key, lent of the tenant (two), of the organization (two), metric, cap, org_cap, epoch, idle, units, extra
+--   slot   lent (two), limit, epoch, idle, extra
 --   nonce  key, milliseconds
---   slot   key, limit, holder, milliseconds
 --   reserve  reservations_key, counts_key, resource, cap, holder
---   release  nothing: what is deleted is counted when it is gone
---   shadow before one of these but a nonce: it refuses nothing. Where it does not fit, its units are counted all the same, and of
+--   pass   nothing: what needs nothing of the store
+--   shadow before one of these but a nonce: it refuses nothing. Where it does not fit, its units are held all the same, and of
 --            a rate or a slot nothing is taken.
 --
 -- Answers {verdict, now, ...}, whole numbers:
---   0  granted  three for each demand, see below: everything was taken
+--   0  granted  four for each demand, see below: everything was taken
 --   1  denied   likewise: nothing was taken
 --   2  changed  the places of those records (from 1) that have another version: nothing was taken
 --   3  period   now is in another period: nothing was taken
+--   4  recalled it does not fit, but workers hold idle units and were told to give them back: nothing was taken
 -- Granted or denied, the records are leased to the worker, all of them in the versions that it named.
 -- Of a demand: 1 where it fits, else 0 (a quota that only the organization's cap refuses: -1); then
---   rate   arrival time ahead of now: microseconds, rest (after the cell where it fits, as it is where not)
---   quota  units used by the tenant, by the organization, before the request
---   slot   slots held before the request, 0
---   nonce  0, 0
---   reserve  how many exist, how many are reserved, before the request
---   release  0, 0
---
--- All arithmetic is in whole numbers below 2^53 (but where a limit has changed: rounded up, once). Two demands of one request
--- on the same bucket see each other.
+--   rate   arrival time ahead of now: microseconds, rest (after all that is lent, and after the cell where it fits); lent extra
+--   quota  units used or held by the tenant, by the organization, before the request; lent extra
+--   slot   slots held before the request, 0; lent extra
+--   nonce  0, 0, 0
+--   reserve  how many exist, how many are reserved, before the request; 0
+--   pass   0, 0, 0
+-- Two demands of one request on the same bucket see each other.
 
-local GRANTED, DENIED, CHANGED, PERIOD = 0, 1, 2, 3
--- Ten years, in microseconds.
-local AHEAD_MAX = 316224000000000
-
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000000 + time[2]
-end
-if now < tonumber(ARGV[2]) or now >= tonumber(ARGV[3]) then
-  return {PERIOD, now}
-end
-
-local place = 9
-local function take_text()
-  place = place + 1
-  return ARGV[place - 1]
-end
-local function take_number()
-  return tonumber(take_text())
-end
-local function take_key()
-  return KEYS[take_number()]
-end
+local GRANTED, DENIED, CHANGED, PERIOD, RECALLED = 0, 1, 2, 3, 4
+local period_start, period_end = take_number(), take_number()
+local channel, worker, record_lease, record_kept = take_text(), take_text(), take_number(), take_number()
 
 local changed, leases = {CHANGED, now}, {}
-for index = 1, tonumber(ARGV[8]) do
-  local key, version = take_key(), nil
-  leases[index], version = take_key(), take_text()
-  if (redis.call('HGET', key, 'v') or '0') ~= version then
+for index = 1, take_number() do
+  local key = take_key()
+  leases[index] = take_key()
+  if (redis.call('HGET', key, 'v') or '0') ~= take_text() then
     changed[#changed + 1] = index
   end
+end
+
+-- First what the worker says of what it holds: that is so whatever the verdict.
+local read = {}
+
+function read.rate(demand)
+  demand.rate, demand.epoch = take_rate(), take_text()
+  report(demand.rate, demand.epoch, take_number(), take_number(), take_number())
+  demand.extra = take_number()
+end
+
+function read.quota(demand)
+  demand.quota, demand.epoch = take_quota(), take_text()
+  quota_back(demand.quota, demand.epoch, take_number())
+  demand.units, demand.extra = take_number(), take_number()
+end
+
+function read.slot(demand)
+  demand.lent, demand.limit, demand.epoch = take_lent(), take_number(), take_text()
+  take_back_ended(demand.lent)
+  give_back(demand.lent, demand.epoch, take_number())
+  demand.extra = take_number()
+end
+
+function read.nonce(demand)
+  demand.key, demand.milliseconds = take_key(), take_text()
+end
+
+function read.reserve(demand)
+  demand.reservations, demand.counts = take_key(), take_key()
+  demand.resource, demand.cap, demand.holder = take_text(), take_number(), take_text()
+end
+
+function read.pass() end
+
+local demands = {}
+while place <= #ARGV do
+  local kind = take_text()
+  local demand = {shadow = kind == 'shadow'}
+  demand.kind = demand.shadow and take_text() or kind
+  read[demand.kind](demand)
+  demands[#demands + 1] = demand
+end
+
+if now < period_start or now >= period_end then
+  return {PERIOD, now}
 end
 if #changed > 2 then
   return changed
 end
 local now_ms = math.floor(now / 1000)
 for _, key in ipairs(leases) do
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now_ms - ARGV[7])
-  redis.call('ZADD', key, now_ms + ARGV[6], ARGV[5])
-  redis.call('PEXPIRE', key, ARGV[7])
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now_ms - record_kept)
+  redis.call('ZADD', key, now_ms + record_lease, worker)
+  redis.call('PEXPIRE', key, record_kept)
 end
 
-local answer, refused = {GRANTED, now}, false
-local function report(fits, first, second)
-  refused = refused or fits ~= 1
-  answer[#answer + 1], answer[#answer + 2], answer[#answer + 3] = fits, first, second
+-- Then whether everything fits. `taken` is what the demands before this one will have taken, by key.
+local check, taken = {}, {}
+local function taken_of(key)
+  return taken[key] or 0
 end
 
--- What is to be written: arrival times by key, units by key and field, and the rest as commands.
-local arrivals, units, commands = {}, {}, {}
-
--- Cells are told by how far ahead of now they put the arrival time: in intervals of the limit they were admitted by.
-local function converted(ahead, rest, old, window, count)
-  local cells = (ahead + rest / old.count) * old.count / old.window
-  return math.min(math.ceil(cells * window / count), AHEAD_MAX), 0
-end
-
-local function write_arrival(key, arrival)
-  local format = '%.0f %.0f %.0f %.0f %.0f'
-  local text = string.format(format, arrival.time, arrival.rest, arrival.window, arrival.count, arrival.tolerance)
-  redis.call('SET', key, text, 'PX', math.floor((arrival.time - now) / 1000) + 1)
-end
-
-local function arrival_of(key, window, count)
-  local found = arrivals[key]
-  if not found then
-    local text = redis.call('GET', key)
-    if not text then
-      return now, 0
-    end
-    found = {}
-    found.time, found.rest, found.window, found.count, found.tolerance = string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
-    for name, number in pairs(found) do
-      found[name] = tonumber(number)
-    end
-    if found.time - now > found.tolerance then
-      -- The clock has gone back. Left so, the bucket would refuse until that time comes again: hence written, whatever follows.
-      found.time = now + found.tolerance
-      write_arrival(key, found)
-    end
+function check.rate(demand)
+  local rate = demand.rate
+  if rate.count == 0 then
+    return 0, 0, 0
   end
-  local ahead, rest = found.time - now, found.rest
-  if ahead < 0 then
-    return now, 0
+  local time, rest = arrival_of(rate, now)
+  time, rest = later(rate, time, rest, taken_of(rate.key) + lent_of(rate.lent))
+  local next_time, next_rest = later(rate, time, rest, 1)
+  if not conforms(rate, next_time, next_rest) then
+    return 0, time - now, rest
   end
-  if found.window ~= window or found.count ~= count then
-    ahead, rest = converted(ahead, rest, found, window, count)
-  end
-  return now + ahead, rest
+  taken[rate.key] = taken_of(rate.key) + 1
+  demand.time, demand.rest = next_time, next_rest
+  return 1, next_time - now, next_rest
 end
 
-local function rate()
-  local key, window, count = take_key(), take_number(), take_number()
-  local interval, interval_rest, tolerance, tolerance_rest = take_number(), take_number(), take_number(), take_number()
-  if count == 0 then
-    return report(0, 0, 0)
-  end
-  local time, rest = arrival_of(key, window, count)
-  local next_time, next_rest = time + interval, rest + interval_rest
-  if next_rest >= count then
-    next_time, next_rest = next_time + 1, next_rest - count
-  end
-  local ahead = next_time - now
-  if ahead < tolerance or (ahead == tolerance and next_rest <= tolerance_rest) then
-    arrivals[key] = {time = next_time, rest = next_rest, window = window, count = count, tolerance = tolerance}
-    return report(1, ahead, next_rest)
-  end
-  return report(0, time - now, rest)
-end
-
-local function used(key, field)
-  if not key then
-    return 0
-  end
-  local fields = units[key] or {}
-  return tonumber(redis.call('HGET', key, field) or '0') + (fields[field] or 0)
-end
-
-local function fits(amount, cap)
-  return cap < 0 or (cap > 0 and amount <= cap)
-end
-
-local function add(key, field, amount)
-  if key then
-    units[key] = units[key] or {}
-    units[key][field] = (units[key][field] or 0) + amount
-  end
-end
-
-local shadow = false
-
-local function quota()
-  local tenant, org, credential = take_key(), take_key(), take_key()
-  local metric, credential_field = take_text(), take_text()
-  local cap, org_cap, amount = take_number(), take_number(), take_number()
-  local by_tenant, by_org = used(tenant, metric), used(org, metric)
+function check.quota(demand)
+  local quota, units = demand.quota, demand.units
+  local by_tenant = used(quota.tenant, quota.metric, quota.of_tenant) + taken_of(quota.tenant .. quota.metric)
+  local by_org = used(quota.org, quota.metric, quota.of_org) + taken_of(quota.org .. quota.metric)
   local verdict = 1
-  if not fits(by_tenant + amount, cap) then
+  if not fits(by_tenant + units, quota.cap) then
     verdict = 0
-  elseif not fits(by_org + amount, org_cap) then
+  elseif not fits(by_org + units, quota.org_cap) then
     verdict = -1
   end
-  if verdict == 1 or shadow then
-    add(tenant, metric, amount)
-    add(org, metric, amount)
-    add(credential, credential_field, amount)
+  if verdict == 1 or demand.shadow then
+    for _, key in ipairs({quota.tenant, quota.org}) do
+      taken[key .. quota.metric] = taken_of(key .. quota.metric) + units
+    end
   end
-  return report(verdict, by_tenant, by_org)
+  demand.by_tenant, demand.by_org = by_tenant, by_org
+  return verdict, by_tenant, by_org
 end
 
-local nonces, slots = {}, {}
-
-local function nonce()
-  local key, milliseconds = take_key(), take_text()
-  if nonces[key] or redis.call('EXISTS', key) == 1 then
-    return report(0, 0, 0)
+function check.slot(demand)
+  local key = demand.lent.units
+  demand.held = lent_of(demand.lent) + taken_of(key)
+  if demand.held >= demand.limit then
+    return 0, demand.held, 0
   end
-  nonces[key] = true
-  commands[#commands + 1] = {'SET', key, '1', 'PX', milliseconds}
-  return report(1, 0, 0)
+  taken[key] = taken_of(key) + 1
+  return 1, demand.held, 0
 end
 
-local function slot()
-  local key, limit, holder, milliseconds = take_key(), take_number(), take_text(), take_number()
-  local held = redis.call('ZCOUNT', key, now, '+inf') + (slots[key] or 0)
-  if held >= limit then
-    return report(0, held, 0)
+function check.nonce(demand)
+  if taken[demand.key] or redis.call('EXISTS', demand.key) == 1 then
+    return 0, 0, 0
   end
-  slots[key] = (slots[key] or 0) + 1
-  commands[#commands + 1] = {'ZREMRANGEBYSCORE', key, '-inf', '(' .. string.format('%.0f', now)}
-  commands[#commands + 1] = {'ZADD', key, now + milliseconds * 1000, holder}
-  commands[#commands + 1] = {'PEXPIRE', key, milliseconds}
-  return report(1, held, 0)
+  taken[demand.key] = 1
+  return 1, 0, 0
 end
 
-local reserving = {}
-
-local function reserve()
-  local reservations, counts = take_key(), take_key()
-  local resource, cap, holder = take_text(), take_number(), take_text()
-  local exist = tonumber(redis.call('HGET', counts, resource) or '0')
-  local reserved = redis.call('ZCARD', reservations) + (reserving[reservations] or 0)
-  local verdict = fits(exist + reserved + 1, cap) and 1 or 0
-  if verdict == 1 or shadow then
-    reserving[reservations] = (reserving[reservations] or 0) + 1
-    commands[#commands + 1] = {'ZADD', reservations, string.format('%.0f', now), holder}
+function check.reserve(demand)
+  local exist = tonumber(redis.call('HGET', demand.counts, demand.resource) or '0')
+  local reserved = redis.call('ZCARD', demand.reservations) + taken_of(demand.reservations)
+  local verdict = fits(exist + reserved + 1, demand.cap) and 1 or 0
+  if verdict == 1 or demand.shadow then
+    taken[demand.reservations] = taken_of(demand.reservations) + 1
   end
-  return report(verdict, exist, reserved)
+  return verdict, exist, reserved
 end
 
-local function release()
-  return report(1, 0, 0)
+function check.pass()
+  return 1, 0, 0
 end
 
-local kinds = {rate = rate, quota = quota, nonce = nonce, slot = slot, reserve = reserve, release = release}
-while place <= #ARGV do
-  local kind, before = take_text(), refused
-  shadow = kind == 'shadow'
-  kinds[shadow and take_text() or kind]()
-  if shadow then
-    refused = before
+local answer, refused, recalled = {GRANTED, now}, false, false
+local function recall(lent)
+  if channel ~= '' and lent and count_of(lent, '*:i') > 0 then
+    redis.call('PUBLISH', channel, 'recall ' .. lent.units)
+    recalled = true
   end
 end
 
+for _, demand in ipairs(demands) do
+  local verdict, first, second = check[demand.kind](demand)
+  demand.fits = verdict == 1
+  if verdict ~= 1 and not demand.shadow then
+    refused = true
+    recall(demand.lent or (demand.rate and demand.rate.lent))
+    if demand.quota then
+      recall(demand.quota.of_tenant)
+      recall(demand.quota.of_org)
+    end
+  end
+  for _, number in ipairs({verdict, first, second, 0}) do
+    answer[#answer + 1] = number
+  end
+end
 if refused then
-  answer[1] = DENIED
+  answer[1] = recalled and RECALLED or DENIED
   return answer
 end
 
-for key, arrival in pairs(arrivals) do
-  write_arrival(key, arrival)
-end
-for key, fields in pairs(units) do
-  for field, amount in pairs(fields) do
-    if redis.call('HINCRBY', key, field, amount) == amount then
-      redis.call('EXPIREAT', key, ARGV[4])
-    end
+-- Everything fits: take it. Each answers how many units it has lent beside.
+local take = {}
+
+function take.rate(demand)
+  local rate = demand.rate
+  if not demand.fits then
+    return 0
   end
+  use(rate, 1, now)
+  local extra = cells_left(rate, demand.time, demand.rest, demand.extra)
+  lend(rate.lent, demand.epoch, extra, extra)
+  return extra
 end
-for _, command in ipairs(commands) do
-  redis.call(unpack(command))
+
+function take.quota(demand)
+  local quota, units = demand.quota, demand.units
+  local extra = 0
+  if demand.fits then
+    extra = units_left(quota, demand.by_tenant + units, demand.by_org + units, demand.extra)
+  end
+  lend_quota(quota, demand.epoch, units + extra, extra)
+  return extra
+end
+
+function take.slot(demand)
+  if not demand.fits then
+    return 0
+  end
+  local extra = share(demand.lent, demand.limit - demand.held - 1, demand.extra)
+  lend(demand.lent, demand.epoch, 1 + extra, extra)
+  return extra
+end
+
+function take.nonce(demand)
+  redis.call('SET', demand.key, '1', 'PX', demand.milliseconds)
+  return 0
+end
+
+function take.reserve(demand)
+  redis.call('ZADD', demand.reservations, string.format('%.0f', now), demand.holder)
+  return 0
+end
+
+function take.pass()
+  return 0
+end
+
+for index, demand in ipairs(demands) do
+  answer[2 + index * 4] = take[demand.kind](demand)
 end
 return answer

@@ -1,0 +1,132 @@
+"""What this worker holds of a bucket, and may hand out without asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from gateway.store.lease import BUCKET_LEASE, lease_until
+
+from .bucket import Bucket, RateBucket
+
+# Seconds of recent demand that a lease is to last, and the demand (per second) under which none is worth its while.
+_AHEAD = 0.1
+_SLOW = 4.0
+_MOST = 1000
+# The share of a lease that is left when it is renewed: two more chances come before it ends.
+_RENEWED_AT = 0.6
+# Nobody needs more than so many times what the last lease had, and one.
+_GROWTH = 2
+KEPT_IDLE = 1.0
+"""Seconds after which units that nobody wants go back."""
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """Units of `bucket` under `epoch`, which no other lease anywhere has as its name. Times are on the monotonic clock.
+
+    `idle` may be handed out until `until`. `busy` are handed out and not settled; `used` are a rate's cells that were
+    handed out and not yet reported. `left` is what the store had beside, at `told_at`; `reset` the seconds until the bucket was
+    full then.
+    A lease that is `over` takes part in nothing new: something asked under its epoch may have been granted, and nobody knows.
+    """
+
+    bucket: Bucket
+    epoch: str
+    until: float = 0.0
+    idle: int = 0
+    busy: int = 0
+    used: int = 0
+    left: int = 0
+    reset: float = 0.0
+    told_at: float = 0.0
+    asking: int = 0
+    over: bool = False
+    # Demand: units that were handed out since the store was asked last, when that was, and when the last one was wanted.
+    taken: int = 0
+    asked_at: float = 0.0
+    wanted_at: float = 0.0
+    # What the last ask has lent; how many units are worth having; and until when others may want what is idle here.
+    granted: int = 0
+    size: int = 0
+    shared_until: float = 0.0
+
+    def take(self, units: int, now: float) -> bool:
+        """Hand out idle units, if there are so many."""
+        if now >= self.until or self.over or self.idle < units:
+            return False
+        self.idle -= units
+        self._hand_out(units)
+        self.count(units, now)
+        return True
+
+    def untake(self, units: int) -> None:
+        """They were not needed in the end."""
+        self.idle += units
+        self._hand_out(-units)
+
+    def count(self, units: int, now: float) -> None:
+        self.taken += units
+        self.wanted_at = now
+
+    def wanted(self, now: float) -> int:
+        """How many units beside those of the moment are worth asking for. To be called once for each ask."""
+        elapsed, taken = now - self.asked_at, self.taken
+        self.asked_at, self.taken = now, 0
+        demand = taken / max(elapsed, 0.001)
+        if self.over or demand < _SLOW or now < self.shared_until:
+            self.size = 0
+        else:
+            self.size = min(ceil(demand * _AHEAD), _GROWTH * max(taken, self.granted) + 1, _MOST)
+        return self.size
+
+    def learn(self, extra: int, left: int, reset: float, asked: float, now: float) -> None:
+        """The store has lent `extra` units, in answer to what was asked at `asked`, and `left` others were there beside."""
+        self.idle += extra
+        self.granted = extra
+        if extra:
+            self.keep(asked)
+        self.left, self.reset, self.told_at = left, reset, now
+
+    def keep(self, asked: float) -> None:
+        """The store knows of it until a whole lease after `asked`. It does not where nothing was lent."""
+        self.until = max(self.until, lease_until(asked, BUCKET_LEASE))
+
+    def low(self, now: float) -> bool:
+        """Whether it is time to ask for more, before anybody has to wait for it."""
+        return not self.asking and not self.over and self.size > 1 and self.idle <= self.size // 2 and now >= self.shared_until
+
+    def _hand_out(self, units: int) -> None:
+        if isinstance(self.bucket, RateBucket):
+            self.used += units
+        else:
+            self.busy += units
+
+    def give_up(self) -> None:
+        """What it may have been granted comes back with its end; what is in use stays so until then, or until it is settled."""
+        self.over = True
+        self.idle = self.used = 0
+
+    def report(self, now: float) -> tuple[int, int]:
+        """Cells that are to be reported as used, and how many microseconds ago the last was."""
+        used, self.used = self.used, 0
+        return used, max(0, int((now - self.wanted_at) * 1_000_000))
+
+    def hot(self, now: float) -> bool:
+        """Whether what is idle will be wanted here soon, as far as anybody knows."""
+        return self.size > 0 and not self.over and now < self.until and now >= self.shared_until
+
+    def unwanted(self, now: float) -> bool:
+        """Whether there is something to give back, or to report, that nobody has asked for in a while."""
+        return bool(self.idle or self.used) and now - self.wanted_at >= KEPT_IDLE
+
+    def ends_soon(self, now: float) -> bool:
+        return self.until - now < BUCKET_LEASE * _RENEWED_AT
+
+    def ended(self, now: float) -> bool:
+        return self.lives and now >= self.until
+
+    @property
+    def lives(self) -> bool:
+        """Whether there is anything that the store has to be told of."""
+        return bool(self.idle or self.busy or self.used)
