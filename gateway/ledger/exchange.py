@@ -21,7 +21,7 @@ from .lease import Lease
 
 _EXCHANGE = Script.load("gateway.ledger", "exchange", before="buckets")
 
-AT_ONCE, SOON, LATER = 0.0, 0.02, 0.1
+AT_ONCE, LATER = 0.0, 0.1
 """Seconds for which an item may wait for others to share a call with."""
 # Seconds between the beginnings of two calls, of which each takes so many items at the most.
 _PACE = 0.002

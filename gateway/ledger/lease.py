@@ -9,14 +9,16 @@ from gateway.store.lease import BUCKET_LEASE, lease_until
 
 from .bucket import Bucket, RateBucket
 
-# Seconds of recent demand that a lease is to last, and the demand (per second) under which none is worth its while.
+# Seconds of recent demand that a lease is to last, beside the time that it takes to get more; the share that is left
+# when more is asked for; the demand (per second) under which none is worth its while; and the most units that anybody needs.
 _AHEAD = 0.1
-_SLOW = 4.0
+_LOW = 0.7
+_SLOW = 2.0
 _MOST = 1000
+# Seconds of the past that tell the demand.
+_REMEMBERED = 0.1
 # The share of a lease that is left when it is renewed: two more chances come before it ends.
 _RENEWED_AT = 0.6
-# Nobody needs more than so many times what the last lease had, and one.
-_GROWTH = 2
 KEPT_IDLE = 1.0
 """Seconds after which units that nobody wants go back."""
 
@@ -42,12 +44,13 @@ class Lease:
     told_at: float = 0.0
     asking: int = 0
     over: bool = False
-    # Demand: units that were handed out since the store was asked last, when that was, and when the last one was wanted.
+    # Units that were handed out since the store was asked last, when that was, and when the last one was wanted.
     taken: int = 0
     asked_at: float = 0.0
     wanted_at: float = 0.0
-    # What the last ask has lent; how many units are worth having; and until when others may want what is idle here.
-    granted: int = 0
+    # Units a second, seconds that an ask takes, how many units are worth having, and until when others may want what is idle.
+    demand: float = 0.0
+    latency: float = 0.0
     size: int = 0
     shared_until: float = 0.0
 
@@ -71,19 +74,20 @@ class Lease:
 
     def wanted(self, now: float) -> int:
         """How many units beside those of the moment are worth asking for. To be called once for each ask."""
-        elapsed, taken = now - self.asked_at, self.taken
+        elapsed = max(now - self.asked_at, 0.001)
+        self.demand += min(1.0, elapsed / _REMEMBERED) * (self.taken / elapsed - self.demand)
         self.asked_at, self.taken = now, 0
-        demand = taken / max(elapsed, 0.001)
-        if self.over or demand < _SLOW or now < self.shared_until:
+        if self.over or self.demand < _SLOW or now < self.shared_until:
             self.size = 0
         else:
-            self.size = min(ceil(demand * _AHEAD), _GROWTH * max(taken, self.granted) + 1, _MOST)
+            # Until more can be here, and then for a while.
+            self.size = min(ceil(self.demand * (_AHEAD + 2 * self.latency)) + 1, _MOST)
         return self.size
 
     def learn(self, extra: int, left: int, reset: float, asked: float, now: float) -> None:
         """The store has lent `extra` units, in answer to what was asked at `asked`, and `left` others were there beside."""
         self.idle += extra
-        self.granted = extra
+        self.latency = now - asked
         if extra:
             self.keep(asked)
         self.left, self.reset, self.told_at = left, reset, now
@@ -92,9 +96,11 @@ class Lease:
         """The store knows of it until a whole lease after `asked`. It does not where nothing was lent."""
         self.until = max(self.until, lease_until(asked, BUCKET_LEASE))
 
-    def low(self, now: float) -> bool:
-        """Whether it is time to ask for more, before anybody has to wait for it."""
-        return not self.asking and not self.over and self.size > 1 and self.idle <= self.size // 2 and now >= self.shared_until
+    def low(self, now: float) -> float | None:
+        """Within how many seconds more should be asked for, so that nobody has to wait for it; None: there is enough."""
+        if self.asking or self.over or self.idle > self.size * _LOW or not self.size or now < self.shared_until:
+            return None
+        return min(_AHEAD, self.idle / self.demand / 2)
 
     def _hand_out(self, units: int) -> None:
         if isinstance(self.bucket, RateBucket):

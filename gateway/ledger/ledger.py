@@ -25,7 +25,7 @@ from .ask import Ask
 from .book import Book
 from .bucket import SlotBucket
 from .charge import Charge, Effect, Outcome
-from .exchange import AT_ONCE, LATER, SOON, Exchange
+from .exchange import AT_ONCE, LATER, Exchange
 from .items import Back, Extra, Forget, Keep, RenewRecord
 from .lease import Lease
 from .local import Local
@@ -94,8 +94,9 @@ class Ledger:
                 local.undo()
                 return None
         for lease, _ in local.taken:
-            if lease.low(now):
-                self._exchange.add(Extra(lease, self._clock.monotonic), SOON, ("extra", lease))
+            within = lease.low(now)
+            if within is not None:
+                self._exchange.add(Extra(lease, self._clock.monotonic), within, ("extra", lease))
         for record in question.basis:
             self._renew(record)
         return Granted(tuple(local.standings), local.charge)
