@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.pipeline.call import Call
-from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Release, Reserve, Slot, Standing, in_shadow
+from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Release, Reserve, Slot, Standing
 from gateway.pipeline.question import Admit
 from gateway.store.connect import Store
 from gateway.store.keyspace import tenant_tag
@@ -18,122 +18,146 @@ from .charge import Charge, Drawn
 from .items import HeldResource
 from .lease import Lease
 from .naming import counters_of, owner_tag, period_bounds, quota_bucket, record_keys
-from .standing import from_store
+from .standing import from_lease, from_store
 
 # Without a quota any time will do, and no month's end costs a second call.
 _ANY_TIME = (0, 1 << 52)
 
 
 @dataclass(slots=True)
+class Wanted:
+    """A demand, and the lease of its bucket if it has one. `held`: it is met by what is idle there.
+    `extra`: more units were asked for beside. `holder` is the name under which something is reserved."""
+
+    demand: Demand
+    lease: Lease | None
+    holder: str
+    held: bool = False
+    extra: bool = False
+
+
+@dataclass(slots=True)
 class Ask:
-    """`leases` has the lease of every demand that has a bucket, in the order of the demands. Made anew for each try."""
+    """Made anew for each try."""
 
     store: Store
     question: Admit
-    leases: Sequence[Lease | None]
+    wanted: Sequence[Wanted]
     period: str
-    holders: Sequence[str]
     keys: dict[str, int] = field(default_factory=dict)
     charge: Charge = field(default_factory=Charge)
     resources: tuple[HeldResource, ...] = ()
     nonces: tuple[str, ...] = ()
 
+    @property
+    def asked_for(self) -> Iterator[Lease]:
+        """Those leases of which the store decides."""
+        return (one.lease for one in self.wanted if one.lease is not None and not one.held)
+
     def args(self, store_time: int | None, now: float, *, recall: bool) -> list[Part]:
-        """`recall`: whether others may be told to give back what is idle. Called once: what is idle here goes back with it."""
-        bounded = any(isinstance(one, Quota) and lease is not None for one, lease in self._pairs)
+        """`recall`: whether others may be told to give back what is idle. Called once: what is idle here is held, or goes
+        back."""
+        bounded = any(isinstance(one.demand, Quota) and one.lease is not None for one in self.wanted)
         start, end = period_bounds(self.period) if bounded else _ANY_TIME
         args: list[Part] = ["" if store_time is None else store_time, start, end, self.store.keys.changes if recall else ""]
         args += (self.store.worker, int(RECORD_LEASE * 1000), KEPT * 1000, len(self.question.basis))
         for record in self.question.basis:
             args += (*map(self._index, record_keys(self.store.keys, record)), record.version)
-        for (demand, lease), holder in zip(self._pairs, self.holders, strict=True):
-            if in_shadow(demand):
-                args.append("shadow")
-            args += self._encode(demand, lease, holder, now)
+        for one in self.wanted:
+            args += self._encode(one, now)
         return args
 
     def answered(self, reply: Reply) -> list[int]:
         assert isinstance(reply, list)
-        for lease in self.leases:
-            if lease is not None:
-                lease.asking -= 1
+        for one in self.wanted:
+            if one.lease is not None and one.extra:
+                one.lease.refilling = False
         return [number for number in reply if isinstance(number, int)]
 
-    def learn(self, numbers: Sequence[int], asked: float, now: float, *, granted: bool) -> Iterator[Lease]:
-        """Note what was lent, in every lease that was asked for. `numbers`: four for each demand, as the script answers them.
-        Where the request was `granted`, `charge` is what it holds."""
+    def learn(self, numbers: Sequence[int], asked: float, now: float, *, granted: bool) -> None:
+        """Note what was lent. `numbers`: four for each demand, as the script answers them. Where the request was `granted`,
+        `charge` is what it holds."""
         charge = self.charge = Charge(resources=self.resources) if granted else Charge()
-        for (demand, lease), (fits, first, second, extra) in zip(self._pairs, _fours(numbers), strict=True):
+        for one, (fits, first, second, extra) in zip(self.wanted, _fours(numbers), strict=True):
+            demand, lease = one.demand, one.lease
+            if lease is not None and not one.held:
+                standing = from_store(demand, lease.bucket, granted, (fits, first, second), 0.0)
+                lease.learn(extra, (standing.remaining or 0) - extra, standing.reset, asked, now)
+                if granted and (isinstance(demand, Quota) or (isinstance(demand, Slot) and fits == 1)):
+                    lease.busy += _units(demand)
+                    lease.keep(asked)
             if granted and isinstance(demand, Quota):
                 charge.units += (draw(self.store, self.question.call, demand, lease, self.period),)
-            if lease is None:
-                continue
-            if granted and isinstance(demand, Quota):
-                lease.busy += demand.units
-                lease.keep(asked)
-            elif granted and isinstance(demand, Slot) and fits == 1:
-                lease.busy += 1
-                lease.keep(asked)
+            elif granted and isinstance(demand, Slot) and lease is not None and fits == 1:
                 charge.slots += (lease,)
-            standing = from_store(demand, lease.bucket, granted, (fits, first, second), 0.0)
-            lease.learn(extra, (standing.remaining or 0) - extra, standing.reset, asked, now)
-            yield lease
 
-    def standings(self, granted: bool, numbers: Sequence[int], period_left: float) -> tuple[Standing, ...]:
+    def let_go(self) -> None:
+        """The request was not admitted: what is held here is idle again."""
+        for one in self.wanted:
+            if one.held and one.lease is not None:
+                one.lease.untake(_units(one.demand))
+
+    def standings(self, granted: bool, numbers: Sequence[int], now: float, period_left: float) -> tuple[Standing, ...]:
         return tuple(
-            from_store(demand, None if lease is None else lease.bucket, granted, (fits, first, second), period_left)
-            for (demand, lease), (fits, first, second, _) in zip(self._pairs, _fours(numbers), strict=True)
+            self._standing(one, granted, fours[:3], now, period_left)
+            for one, fours in zip(self.wanted, _fours(numbers), strict=True)
         )
 
-    @property
-    def _pairs(self) -> Sequence[tuple[Demand, Lease | None]]:
-        return list(zip(self.question.demands, self.leases, strict=True))
+    def _standing(self, one: Wanted, granted: bool, numbers: tuple[int, int, int], now: float, period_left: float) -> Standing:
+        demand, lease = one.demand, one.lease
+        if one.held and lease is not None and isinstance(demand, Rate | Quota | Slot):
+            return from_lease(demand, lease, now, period_left)
+        return from_store(demand, None if lease is None else lease.bucket, granted, numbers, period_left)
 
-    def _encode(self, demand: Demand, lease: Lease | None, holder: str, now: float) -> Sequence[Part]:
+    def _encode(self, one: Wanted, now: float) -> Sequence[Part]:
+        demand, lease = one.demand, one.lease
         match demand:
-            case Rate():
-                assert lease is not None
-                bucket, report = lease.bucket.parts(self._index), lease.report(now)
-                return ("rate", *bucket, lease.epoch, *report, _idle(lease), _extra(lease, 1, now))
-            case Quota(units=units):
+            case Rate() | Quota() | Slot():
                 if lease is None:
                     return ("pass",)
-                bucket = lease.bucket.parts(self._index)
-                return ("quota", *bucket, lease.epoch, _idle(lease), units, _extra(lease, units, now))
-            case Slot():
-                assert lease is not None
-                return ("slot", *lease.bucket.parts(self._index), lease.epoch, _idle(lease), _extra(lease, 1, now))
+                one.held = lease.take(_units(demand), now)
+                encoded = ("pass",) if one.held else self._encode_limit(one, demand, lease, now)
+                return ("shadow", *encoded) if demand.shadow else encoded
             case Nonce(value=value, ttl=ttl):
                 key = self.store.keys.nonce(owner_tag(self.question.call), value)
                 self.nonces += (key,)
                 return ("nonce", self._index(key), ttl * 1000)
             case Reserve(resource=resource, cap=cap):
-                held = held_resource(self.store, self.question.call, demand, holder)
+                held = held_resource(self.store, self.question.call, demand, one.holder)
                 self.resources += (held,)
-                return ("reserve", self._index(held.key), self._index(held.counts), resource, cap_of(cap), holder)
+                encoded = ("reserve", self._index(held.key), self._index(held.counts), resource, cap_of(cap), one.holder)
+                return ("shadow", *encoded) if demand.shadow else encoded
             case Release():
                 self.resources += (held_resource(self.store, self.question.call, demand, None),)
                 return ("pass",)
+
+    def _encode_limit(self, one: Wanted, demand: Rate | Quota | Slot, lease: Lease, now: float) -> tuple[Part, ...]:
+        bucket, idle, units = lease.bucket.parts(self._index), lease.idle, _units(demand)
+        lease.idle = 0
+        report = lease.report(now)
+        lease.count(units, now)
+        # One ask at a time brings more, or each of many at once would.
+        extra = 0 if lease.refilling else lease.wanted(now)
+        if extra:
+            one.extra = lease.refilling = True
+        match demand:
+            case Rate():
+                return ("rate", *bucket, lease.epoch, *report, idle, extra)
+            case Quota():
+                return ("quota", *bucket, lease.epoch, idle, units, extra)
+            case Slot():
+                return ("slot", *bucket, lease.epoch, idle, extra)
 
     def _index(self, key: str) -> int:
         return self.keys.setdefault(key, len(self.keys) + 1)
 
 
+def _units(demand: Demand) -> int:
+    return demand.units if isinstance(demand, Quota) else 1
+
+
 def _fours(numbers: Sequence[int]) -> Iterable[tuple[int, int, int, int]]:
     return zip(numbers[::4], numbers[1::4], numbers[2::4], numbers[3::4], strict=True)
-
-
-def _idle(lease: Lease) -> int:
-    idle, lease.idle = lease.idle, 0
-    return idle
-
-
-def _extra(lease: Lease, units: int, now: float) -> int:
-    lease.count(units, now)
-    # One ask at a time brings more, or each of many at once would.
-    wanted = 0 if lease.asking else lease.wanted(now)
-    lease.asking += 1
-    return wanted
 
 
 def draw(store: Store, call: Call, quota: Quota, lease: Lease | None, period: str) -> Drawn:

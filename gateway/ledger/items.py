@@ -146,7 +146,7 @@ class Extra:
         lease, bucket = self.lease, self.lease.bucket
         now = self.now()
         wanted = max(0, lease.wanted(now) - lease.idle)
-        lease.asking += 1
+        lease.refilling = True
         if isinstance(bucket, RateBucket):
             return ("extra_rate", *bucket.parts(index), lease.epoch, *lease.report(now), 0, wanted)
         kind = "extra_quota" if isinstance(bucket, QuotaBucket) else "extra_slot"
@@ -154,7 +154,7 @@ class Extra:
 
     def answered(self, numbers: Sequence[int], asked: float, now: float) -> None:
         _, first, second, extra = numbers
-        self.lease.asking -= 1
+        self.lease.refilling = False
         left, reset = told(self.lease.bucket, first, second)
         # What is idle here counts as lent there.
         self.lease.learn(extra, left - extra, reset, asked, now)

@@ -13,8 +13,10 @@ from .bucket import Bucket, RateBucket
 # when more is asked for; the demand (per second) under which none is worth its while; and the most units that anybody needs.
 _AHEAD = 0.1
 _LOW = 0.7
-_SLOW = 2.0
+_SLOW = 1.0
 _MOST = 1000
+# How much of the longest time that an ask has taken is left with each later one.
+_SLOWLY = 0.9
 # Seconds of the past that tell the demand.
 _REMEMBERED = 0.1
 # The share of a lease that is left when it is renewed: two more chances come before it ends.
@@ -29,7 +31,7 @@ class Lease:
 
     `idle` may be handed out until `until`. `busy` are handed out and not settled; `used` are a rate's cells that were
     handed out and not yet reported. `left` is what the store had beside, at `told_at`; `reset` the seconds until the bucket was
-    full then.
+    full then. `refilling`: more was asked for, and is not here yet.
     A lease that is `over` takes part in nothing new: something asked under its epoch may have been granted, and nobody knows.
     """
 
@@ -42,7 +44,7 @@ class Lease:
     left: int = 0
     reset: float = 0.0
     told_at: float = 0.0
-    asking: int = 0
+    refilling: bool = False
     over: bool = False
     # Units that were handed out since the store was asked last, when that was, and when the last one was wanted.
     taken: int = 0
@@ -81,13 +83,14 @@ class Lease:
             self.size = 0
         else:
             # Until more can be here, and then for a while.
-            self.size = min(ceil(self.demand * (_AHEAD + 2 * self.latency)) + 1, _MOST)
+            self.size = min(ceil(self.demand * (_AHEAD + 3 * self.latency)) + 1, _MOST)
         return self.size
 
     def learn(self, extra: int, left: int, reset: float, asked: float, now: float) -> None:
         """The store has lent `extra` units, in answer to what was asked at `asked`, and `left` others were there beside."""
         self.idle += extra
-        self.latency = now - asked
+        # One that was answered late may be answered late again.
+        self.latency = max(now - asked, self.latency * _SLOWLY)
         if extra:
             self.keep(asked)
         self.left, self.reset, self.told_at = left, reset, now
@@ -98,9 +101,10 @@ class Lease:
 
     def low(self, now: float) -> float | None:
         """Within how many seconds more should be asked for, so that nobody has to wait for it; None: there is enough."""
-        if self.asking or self.over or self.idle > self.size * _LOW or not self.size or now < self.shared_until:
+        if self.refilling or self.over or self.idle > self.size * _LOW or not self.size or now < self.shared_until:
             return None
-        return min(_AHEAD, self.idle / self.demand / 2)
+        # The rest of it goes by until the answer is there.
+        return min(_AHEAD, self.idle / self.demand / 4)
 
     def _hand_out(self, units: int) -> None:
         if isinstance(self.bucket, RateBucket):

@@ -21,16 +21,15 @@ from gateway.store.script import Script
 from gateway.store.wire import Reply
 from gateway.tenancy.period import period_end, period_of
 
-from .ask import Ask
-from .book import Book
-from .bucket import SlotBucket
+from .ask import Ask, Wanted
 from .charge import Charge, Effect, Outcome
 from .exchange import AT_ONCE, LATER, Exchange
-from .items import Back, Extra, Forget, Keep, RenewRecord
+from .items import Forget, RenewRecord
 from .lease import Lease
 from .local import Local
 from .naming import bucket_of, name_of, period_bounds, record_keys, tag_of
 from .settlement import Receipt, Settlement
+from .upkeep import Upkeep
 
 __all__ = ["Effect", "Ledger", "Outcome"]
 
@@ -40,9 +39,6 @@ _GRANTED, _DENIED, _CHANGED, _PERIOD, _RECALLED = range(5)
 _TRIES = 3
 # How long those who hold idle units get to give them back, in seconds; the last ask after them decides.
 _RECALL_PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016)
-_SWEEP = 0.25
-# How long a worker takes no idle units after others have asked for them.
-_SHARED = 1.0
 _CLOSE = 2.0
 
 
@@ -75,10 +71,12 @@ class Ledger:
         # Names this ledger in the store, and no other that ever was.
         self._name, self._requests = uuid4().hex, 0
         self._exchange = Exchange(store, clock, store_time, self._name)
-        self._book = Book(self._name, self._let_go)
-        self._settlement = Settlement(self._exchange, self._restore)
+        self._upkeep = Upkeep(self._exchange, clock, self._name)
+        self._book = self._upkeep.book
+        self._settlement = Settlement(self._exchange, self._upkeep.restore)
+        self.recalled = self._upkeep.recalled
+        self.sweep = self._upkeep.sweep
         self._asking: set[asyncio.Future[Reply]] = set()
-        self._sweeper: asyncio.Task[None] | None = None
 
     def take(self, question: Admit) -> Granted | None:
         """Admit by what this worker holds, records included; None where the store has to be asked."""
@@ -94,9 +92,7 @@ class Ledger:
                 local.undo()
                 return None
         for lease, _ in local.taken:
-            within = lease.low(now)
-            if within is not None:
-                self._exchange.add(Extra(lease, self._clock.monotonic), within, ("extra", lease))
+            self._upkeep.refill(lease, now)
         for record in question.basis:
             self._renew(record)
         return Granted(tuple(local.standings), local.charge)
@@ -111,6 +107,8 @@ class Ledger:
         while tries < _TRIES:
             ask, asked = self._ask(question), self._clock.monotonic()
             verdict, now, *numbers = await self._run(ask, asked, recall=pause is not None)
+            if verdict not in (_GRANTED, _DENIED):
+                ask.let_go()
             if verdict == _RECALLED:
                 pause = next(pauses, None)
                 await asyncio.sleep(pause or 0)
@@ -145,45 +143,23 @@ class Ledger:
         self.settle_soon(charge, outcome, units, effect)
         await self._exchange.flush()
 
-    def recalled(self, place: str) -> None:
-        """Somebody needs units of which some may be idle here."""
-        now = self._clock.monotonic()
-        for lease in self._book.at(place):
-            lease.shared_until = now + _SHARED
-            self._exchange.add(Back(lease, self._clock.monotonic, busy=True), AT_ONCE, ("recalled", lease))
-
     async def flush(self) -> None:
         """Return when the store knows all that this worker has to tell."""
         await self._exchange.flush()
 
-    def sweep(self) -> None:
-        """Give back what nobody wants any more, and go on holding what is in use. The ledger does so by itself."""
-        now = self._clock.monotonic()
-        for lease in self._book.living:
-            if not lease.lives:
-                self._book.bury(lease)
-            elif lease.unwanted(now):
-                self._let_go(lease)
-            elif lease.ends_soon(now):
-                self._exchange.add(Keep(lease, isinstance(lease.bucket, SlotBucket)), LATER, ("keep", lease))
-
     async def close(self) -> None:
         """Give everything back that is not in use, and wait until everything is settled, as far as the store can be reached."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
         if self._asking:
             await asyncio.wait(self._asking, timeout=_CLOSE)
-        for lease in self._book.living:
-            self._let_go(lease)
+        await self._upkeep.close()
         await self._exchange.close(_CLOSE)
 
     def _ask(self, question: Admit) -> Ask:
-        leases, holders = list[Lease | None](), list[str]()
-        for demand in question.demands:
-            leases.append(self._lease(question, demand))
-            holders.append(self._holder(question) if isinstance(demand, Reserve) else "")
-        return Ask(self._store, question, leases, self._period, holders)
+        wanted = [
+            Wanted(demand, self._lease(question, demand), self._holder(question) if isinstance(demand, Reserve) else "")
+            for demand in question.demands
+        ]
+        return Ask(self._store, question, wanted, self._period)
 
     def _lease(self, question: Admit, demand: Demand) -> Lease | None:
         if not isinstance(demand, Rate | Quota | Slot) or (isinstance(demand, Quota) and demand.unbounded):
@@ -223,14 +199,16 @@ class Ledger:
         verdict, _, *numbers = ask.answered(call.result())
         if verdict in (_GRANTED, _DENIED):
             self._learn(ask, numbers, asked, granted=verdict == _GRANTED)
+        else:
+            ask.let_go()
         if verdict == _GRANTED:
             self._return(ask)
 
     def _unanswered(self, ask: Ask) -> None:
         """It may have run. What it was lent comes back with the end of the epochs; nothing will be made of what it reserved."""
-        for lease in ask.leases:
-            if lease is not None:
-                lease.give_up()
+        for lease in ask.asked_for:
+            lease.give_up()
+        ask.let_go()
         self._settlement.settle(Charge(resources=ask.resources), Outcome.CLIENT_GONE, None, Effect.NOTHING)
 
     async def _decided(
@@ -243,7 +221,7 @@ class Ledger:
         if any(isinstance(one, Quota) for one in ask.question.demands):
             self._period_ends = self._clock.monotonic() + left
         self._learn(ask, numbers, asked, granted=granted)
-        standings = ask.standings(granted, numbers, left)
+        standings = ask.standings(granted, numbers, self._clock.monotonic(), left)
         if not granted:
             return Denied(standings)
         if not all(map(self._records.leased, basis)):
@@ -255,35 +233,16 @@ class Ledger:
 
     def _learn(self, ask: Ask, numbers: list[int], asked: float, *, granted: bool) -> None:
         now = self._clock.monotonic()
-        for lease in ask.learn(numbers, asked, now, granted=granted):
-            self._enliven(lease)
+        ask.learn(numbers, asked, now, granted=granted)
+        if not granted:
+            ask.let_go()
+        for lease in ask.asked_for:
+            self._upkeep.enliven(lease)
 
     def _return(self, ask: Ask) -> None:
         self._settlement.settle(ask.charge, Outcome.REFUND, None, Effect.NOTHING)
         for nonce in ask.nonces:
             self._exchange.add(Forget(nonce), AT_ONCE)
-
-    def _enliven(self, lease: Lease) -> None:
-        if lease.lives:
-            self._book.enliven(lease)
-            if self._sweeper is None:
-                self._sweeper = asyncio.create_task(self._keep_sweeping())
-
-    async def _keep_sweeping(self) -> None:
-        while self._book.living:
-            await asyncio.sleep(_SWEEP)
-            self.sweep()
-        self._sweeper = None
-
-    def _restore(self, lease: Lease, units: int) -> None:
-        """A request has not used these, or does not any more."""
-        lease.busy -= units
-        lease.idle += units
-        if not lease.hot(self._clock.monotonic()):
-            self._let_go(lease, AT_ONCE)
-
-    def _let_go(self, lease: Lease, within: float = LATER) -> None:
-        self._exchange.add(Back(lease, self._clock.monotonic), within, ("back", lease))
 
     def _renew(self, record: Record) -> None:
         if self._records.lease_left(record) >= RECORD_LEASE / 2:

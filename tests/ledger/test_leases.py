@@ -76,7 +76,7 @@ async def test_a_rare_caller_is_lent_nothing(started: Started, store_time: Store
     worker = started()
     for _ in range(10):
         await worker.ask(RATE, QUOTA)
-        store_time.advance(0.6)
+        store_time.advance(1.1)
     assert worker.take(RATE, QUOTA) is None
 
 
