@@ -57,8 +57,8 @@ class Ask:
     def args(self, store_time: int | None, now: float, *, recall: bool) -> list[Part]:
         """`recall`: whether others may be told to give back what is idle. Called once: what is idle here is held, or goes
         back."""
-        bounded = any(isinstance(one.demand, Quota) and one.lease is not None for one in self.wanted)
-        start, end = period_bounds(self.period) if bounded else _ANY_TIME
+        counted = any(isinstance(one.demand, Quota) for one in self.wanted)
+        start, end = period_bounds(self.period) if counted else _ANY_TIME
         args: list[Part] = ["" if store_time is None else store_time, start, end, self.store.keys.changes if recall else ""]
         args += (self.store.worker, int(RECORD_LEASE * 1000), KEPT * 1000, len(self.question.basis))
         for record in self.question.basis:

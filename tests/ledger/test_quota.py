@@ -7,11 +7,11 @@ import pytest
 from gateway.ledger.ledger import Ledger, Outcome
 from gateway.ledger.usage import Usage
 from gateway.pipeline.demand import Nonce, Quota, Rate, Slot
-from gateway.pipeline.question import Denied, Granted
+from gateway.pipeline.question import Admit, Denied, Granted
 from gateway.store.connect import Store
 from gateway.tenancy.plan import RateLimit
 from tests import samples
-from tests.ledger.samples import ACME_ID, Forgotten, StoreTime, ask, denied, granted, ledger_over, served
+from tests.ledger.samples import ACME_ID, CALL, Forgotten, StoreTime, ask, denied, granted, ledger_over, served
 
 PERIOD = "2040-05"
 
@@ -118,6 +118,16 @@ async def test_what_was_taken_in_a_month_is_counted_and_given_back_there(
     await ledger.settle(refunded.charge, Outcome.REFUND)
     assert await usage.of_tenant(ACME_ID, "2040-05") == {"emails": 1}
     assert await usage.of_tenant(ACME_ID, "2040-06") == {}
+
+
+async def test_what_nothing_bounds_is_counted_in_its_month_too(ledger: Ledger, usage: Usage, store_time: StoreTime) -> None:
+    for month, day in (("2040-05", "2040-05-31"), ("2040-06", "2040-06-01"), ("2040-07", "2040-07-01")):
+        store_time.set(f"{day}T00:00:00+00:00")
+        question = Admit(CALL, (), (Quota("emails", None, None),))
+        answer = ledger.take(question) or await ledger.admit(question)
+        assert isinstance(answer, Granted)
+        await ledger.settle(answer.charge, Outcome.DELIVERED)
+        assert await usage.of_tenant(ACME_ID, month) == {"emails": 1}
 
 
 async def test_every_key_of_the_ledger_expires(ledger: Ledger, store: Store, key_prefix: str) -> None:
