@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import time
@@ -50,6 +51,15 @@ class OwnServer:
         assert self._process is not None
         self._process.kill()
         self._process.wait(10)
+
+    def pause(self) -> None:
+        """It takes everything and answers nothing, until it goes on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
         self.start()
