@@ -16,7 +16,7 @@ from gateway.pipeline.policy import Phase, PolicyConfig
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
     path
-    for top in ("gateway", "policies", "examples")
+    for top in ("gateway", "policies", "examples", "bench")
     for path in (ROOT / top).rglob("*.py")
     if "__pycache__" not in path.parts
 )

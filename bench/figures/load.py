@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, cast
 
 _END, _LENGTH = b"\r\n\r\n", b"content-length: "
 _TICK = 0.002
@@ -117,22 +118,21 @@ class Load:
 class _Connection(asyncio.Protocol):
     def __init__(self, load: Load) -> None:
         self._load = load
-        self._loop = asyncio.get_running_loop()
         self._received = b""
         self._sent_at = 0.0
         self._closing = False
         self._transport: asyncio.WriteTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        # uvloop's are none by name.
+        self._transport = cast(asyncio.WriteTransport, transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self._closing:
             self._load.fail(f"the gateway has closed a connection ({error or 'without a fault'})")
 
     def send(self, request: bytes) -> None:
-        self._sent_at = self._loop.time()
+        self._sent_at = time.perf_counter()
         self._transport.write(request)
 
     def close(self) -> None:
@@ -150,5 +150,5 @@ class _Connection(asyncio.Protocol):
         elif len(body) >= int(value.partition(b"\r\n")[0]):
             self._received = b""
             self._load.answers.statuses[int(head[9:12])] += 1
-            self._load.answers.took.append(self._loop.time() - self._sent_at)
+            self._load.answers.took.append(time.perf_counter() - self._sent_at)
             self._load.next(self)

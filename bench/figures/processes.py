@@ -11,8 +11,15 @@ _PROC = Path("/proc")
 
 def family(pid: int) -> list[int]:
     """A process and those that it has started itself."""
-    children = (_PROC / f"{pid}/task/{pid}/children").read_text().split()
-    return [pid, *map(int, children)]
+    found = [pid]
+    for process in _PROC.glob("[0-9]*"):
+        try:
+            parent = int(_fields(int(process.name))[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if parent == pid:
+            found.append(int(process.name))
+    return found
 
 
 def processor_seconds(pid: int) -> float:
@@ -26,5 +33,10 @@ def resident_bytes(pid: int) -> int:
 
 
 def _own_seconds(pid: int) -> float:
-    fields = (_PROC / f"{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = _fields(pid)
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _fields(pid: int) -> list[str]:
+    """What stands in /proc/PID/stat after the command's name, which may hold anything."""
+    return (_PROC / f"{pid}/stat").read_text().rpartition(")")[2].split()

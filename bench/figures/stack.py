@@ -18,7 +18,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.settings.schema import StoreSettings
-from gateway.store.connect import Store, open_store
+from gateway.store.connect import Store
 from gateway.store.embedded import EmbeddedServer
 
 from .tenants import Customer, provision
@@ -60,10 +60,8 @@ async def running(tenants: int, workers: int) -> AsyncIterator[Stack]:
     """A gateway of `workers` that serves and has seen none of its `tenants`. Raises DidNotServe."""
     key, secret = base64.b64encode(secrets.token_bytes(32)).decode(), secrets.token_hex(32)
     with tempfile.TemporaryDirectory(prefix="figures-", ignore_cleanup_errors=True) as directory:
-        settings = StoreSettings(data_dir=Path(directory) / "store", deadline=5.0)
-        async with EmbeddedServer(settings.data_dir) as server, serving() as upstream, open_store(
-            settings.model_copy(update={"url": server.url})
-        ) as store:
+        async with EmbeddedServer(Path(directory) / "store") as server, serving() as upstream:
+            store = Store(server.url, prefix=StoreSettings().prefix, deadline=5.0)
             customers = await provision(store, key, secret, tenants)
             environ = {
                 "FIGURES_STORE_URL": server.url,
@@ -73,6 +71,7 @@ async def running(tenants: int, workers: int) -> AsyncIterator[Stack]:
             }
             async with _serving(Path(directory), workers, environ) as gateway:
                 yield Stack(gateway, store, upstream, customers)
+            await store.close()
 
 
 @asynccontextmanager
