@@ -33,9 +33,8 @@ class Customer:
 
     def request(self, path: str, fields: str = "") -> bytes:
         """A GET of `path`; `fields` are further header lines, each with its CRLF."""
-        return (
-            f"GET {path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {self.token}\r\nX-Tenant: {self.slug}\r\n{fields}\r\n"
-        ).encode()
+        named = f"Authorization: Bearer {self.token}\r\nX-Tenant: {self.slug}\r\n"
+        return f"GET {path} HTTP/1.1\r\nHost: gateway\r\n{named}{fields}\r\n".encode()
 
 
 async def provision(store: Store, encryption_key: str, jwt_secret: str, count: int) -> list[Customer]:
