@@ -16,9 +16,9 @@ _CLIENTS, _PAUSE = 32, 0.05
 _UNITS, _BEFORE = 1500, 200
 _PATIENCE = 30.0
 
-# What is no answer of a store's fault: the first two are the load's own, the third has no status, as it must.
-_REFUSED = "503 STORE_UNAVAILABLE"
-_EXPECTED = {"200", "429 TENANT_QUOTA_EXCEEDED", "broken off", "none", _REFUSED}
+# A store's faults may break off what was admitted before, and refuse the rest for now.
+REFUSED = "503 STORE_UNAVAILABLE"
+EXPECTED = {"200", "429 TENANT_QUOTA_EXCEEDED", "broken off", REFUSED}
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class Fault:
 
     begin: Callable[[Stack], object]
     end: Callable[[Stack], object]
-
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -58,7 +57,7 @@ class Outcome:
     @property
     def others(self) -> dict[str, int]:
         """Answers that no fault of a store excuses."""
-        return {kind: count for kind, count in self.answers.items() if kind not in _EXPECTED}
+        return {kind: count for kind, count in self.answers.items() if kind not in EXPECTED}
 
     @property
     def holds(self) -> bool:
@@ -89,11 +88,12 @@ async def break_off(stack: Stack, fault: Fault, seconds: float) -> Outcome:
         _UNITS,
         load.delivered,
         await stack.used(customer),
-        [answer.took for answer in load.answers if answer.kind == _REFUSED],
-        _recovery(load.answers, over),
+        [answer.took for answer in load.answers if answer.kind == REFUSED],
+        recovery(load.answers, over),
         dict(load.kinds),
     )
 
 
-def _recovery(answers: list[Answer], over: float) -> float:
+def recovery(answers: list[Answer], over: float) -> float:
+    """Seconds from `over` to the end of the first delivery that began after it."""
     return min(answer.ended for answer in answers if answer.delivered and answer.began > over) - over

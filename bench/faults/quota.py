@@ -23,7 +23,7 @@ _PAUSE = 0.005
 class Outcome:
     """What came of `units`.
 
-    `at_once` were delivered to the crowd, `delivered` all in all, until nothing was left; then the store has counted `committed`.
+    `at_once` were delivered to the crowd, `delivered` all in all, until nothing was left; the store has counted `committed`.
     `lost`: requests whose answer never came whole. `back`: seconds from the crowd's end until all units were counted.
     """
 

@@ -33,7 +33,7 @@ class Outcome:
     @property
     def row(self) -> tuple[str, ...]:
         times = (f"{median(self.took) * 1000:.1f}", f"{max(self.took) * 1000:.1f}")
-        return (str(len(self.took)), str(self.judged), str(self.let_in), *times)
+        return (str(len(self.took)), str(self.judged), str(self.let_in), *times, str(self.others or ""))
 
 
 async def suspend(stack: Stack, times: int) -> Outcome:

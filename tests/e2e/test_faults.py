@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.faults import killing, quota, suspension
+from bench.faults import failover, killing, outage, quota, suspension
 from bench.faults.stack import Stack, running
 
 from .test_lifecycle import eventually, linux
@@ -20,6 +20,13 @@ PATIENT = {"TENANTGATE__STORE__DEADLINE": "5s"}
 @pytest.fixture(scope="module")
 def whole() -> Iterator[Stack]:
     with running(**PATIENT) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def prompt() -> Iterator[Stack]:
+    """One that waits for its store as long as a gateway does by itself."""
+    with running() as stack:
         yield stack
 
 
@@ -61,3 +68,19 @@ async def test_a_suspension_holds_where_no_worker_is_told_of_it(stack: Stack) ->
     outcome = await suspension.suspend(stack, 3)
     assert outcome.holds, outcome
     assert min(outcome.took) > 0.5, "it was told of after all"
+
+
+@pytest.mark.parametrize("name", outage.FAULTS)
+async def test_a_store_that_fails_costs_refusals_in_time_and_no_unit(prompt: Stack, name: str) -> None:
+    outcome = await outage.break_off(prompt, outage.FAULTS[name], 1.5)
+    assert outcome.holds, outcome
+    # Each takes some 50 ms; what is held here is that nobody waits for as long as the store is away.
+    assert all(seconds < 1 for seconds in outcome.refused), outcome
+    assert bool(outcome.refused) == (name != "scripts forgotten"), outcome
+
+
+@pytest.mark.parametrize("behind", [0, 0.2], ids=["in step", "behind"])
+async def test_a_replica_that_takes_over_costs_no_more_than_what_it_lacks(behind: float) -> None:
+    with running() as stack:
+        outcome = await failover.promote(stack, behind)
+    assert outcome.holds, outcome
