@@ -25,6 +25,12 @@ class Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes = b"") -> None:
         self._reader, self._writer, self.head = reader, writer, head
 
+    @property
+    def port(self) -> int:
+        """Of this end."""
+        port: int = self._writer.get_extra_info("sockname")[1]
+        return port
+
     async def say(self, *pieces: bytes) -> None:
         for piece in pieces:
             self._writer.write(piece)
