@@ -58,9 +58,11 @@ async def exhaust(stack: Stack, units: int, clients: int, *, kill: bool = False)
     async with load:
         await load.ended()
     at_once, ended = load.delivered, time.monotonic()
-    client = Client(load.url, path, load.headers)
-    while (committed := await stack.used(customer)) < units and time.monotonic() < ended + 2 * _LEASE:
+    client, patience = Client(load.url, path, load.headers), ended + 2 * _LEASE
+    while (committed := await stack.used(customer)) < units and time.monotonic() < patience:
         load.answers.append(await client.ask())
+        if load.answers[-1].delivered:
+            patience = time.monotonic() + 2 * _LEASE
         await asyncio.sleep(_PAUSE)
     back = time.monotonic() - ended
     load.answers.append(await client.ask())

@@ -38,7 +38,7 @@ _GRANTED, _DENIED, _CHANGED, _PERIOD, _RECALLED = range(5)
 # A try is wasted where a period has just ended; two in one call mean that the clocks are mad.
 _TRIES = 3
 # How long those who hold idle units get to give them back, in seconds; the last ask after them decides.
-_RECALL_PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016)
+_RECALL_PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 _CLOSE = 2.0
 
 
