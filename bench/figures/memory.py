@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -44,6 +45,8 @@ async def _grown(stack: Stack, what: str, requests: Sequence[bytes], seen: Seque
         async def measure(name: str) -> float:
             resident, store = resident_bytes(stack.gateway.pid) / _MIB, await Counters.of(stack.store.control)
             rows.append([name, f"{resident:.1f}", f"{store.bytes / _MIB:.1f}"])
+            # It takes minutes.
+            print(f"{name}: {resident:.1f} MiB", file=sys.stderr, flush=True)
             return resident
 
         points.append((0, await measure("0")))
