@@ -44,17 +44,18 @@ class Load:
         self._idle: list[_Connection] = []
         self._requests: Iterator[bytes] = iter(())
         self._sent, self._due = 0, 0.0
+        self._connecting: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()
         self._failure: UnexpectedAnswer | None = None
         self.answers = Answers()
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
         for connection in self._connections:
-            await loop.create_connection(lambda connection=connection: connection, *self._address)  # type: ignore[misc]
+            await self._connect(connection)
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*self._connecting, return_exceptions=True)
         for connection in self._connections:
             connection.close()
 
@@ -63,6 +64,7 @@ class Load:
 
         Raises UnexpectedAnswer, also where nothing has come for `patience` seconds.
         """
+        await asyncio.gather(*self._connecting)
         self._requests, self._sent, self.answers = iter(requests), 0, Answers()
         self._failure, self._idle = None, []
         self._ended.clear()
@@ -98,9 +100,28 @@ class Load:
         if len(self._idle) == len(self._connections) and (self._due < 0 or self._failure is not None):
             self._ended.set()
 
+    def closed(self, connection: _Connection) -> None:
+        """The gateway did not want an unused connection any longer, which it may: there will be another."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+        task = asyncio.create_task(self._connect_again(connection))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
     def fail(self, reason: str) -> None:
         self._failure = self._failure or UnexpectedAnswer(reason)
         self._ended.set()
+
+    async def _connect(self, connection: _Connection) -> None:
+        await asyncio.get_running_loop().create_connection(lambda: connection, *self._address)
+
+    async def _connect_again(self, connection: _Connection) -> None:
+        try:
+            await self._connect(connection)
+        except OSError as error:
+            self.fail(f"the gateway can't be reached any longer ({error})")
+        else:
+            self.next(connection)
 
     async def _pace(self, rate: float) -> None:
         if rate == math.inf:
@@ -120,7 +141,7 @@ class _Connection(asyncio.Protocol):
         self._load = load
         self._received = b""
         self._sent_at = 0.0
-        self._closing = False
+        self._busy = self._closing = False
         self._transport: asyncio.WriteTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -128,10 +149,13 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.WriteTransport, transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        if not self._closing:
-            self._load.fail(f"the gateway has closed a connection ({error or 'without a fault'})")
+        if self._busy:
+            self._load.fail(f"the gateway has closed a connection before it answered ({error or 'without a fault'})")
+        elif not self._closing:
+            self._load.closed(self)
 
     def send(self, request: bytes) -> None:
+        self._busy = True
         self._sent_at = time.perf_counter()
         self._transport.write(request)
 
@@ -148,7 +172,7 @@ class _Connection(asyncio.Protocol):
         if not named:
             self._load.fail("an answer came without Content-Length")
         elif len(body) >= int(value.partition(b"\r\n")[0]):
-            self._received = b""
+            self._received, self._busy = b"", False
             self._load.answers.statuses[int(head[9:12])] += 1
             self._load.answers.took.append(time.perf_counter() - self._sent_at)
             self._load.next(self)

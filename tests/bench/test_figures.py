@@ -48,6 +48,26 @@ async def test_a_connection_that_ends_ends_the_load():
                 await load.run(repeat(GET, 10))
 
 
+async def test_an_unused_connection_that_ends_is_made_again():
+    ended: asyncio.Queue[None] = asyncio.Queue()
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (await reader.read(1000)).endswith(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+        ended.put_nowait(None)
+
+    async with await asyncio.start_server(serve_one, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with Load(url, 1) as load:
+            for _ in range(2):
+                assert (await load.run([GET])).statuses == {200: 1}
+                await ended.get()
+                await asyncio.sleep(0.05)
+        await ended.get()
+
+
 async def test_of_the_stores_counters_the_asking_itself_is_not_counted(store):
     await store.control.command("PING")
     before = await Counters.of(store.control)
