@@ -225,7 +225,7 @@ def _with(state: State, number: int, worker: Worker) -> State:
     return replace(state, workers=(*state.workers[:number], worker, *state.workers[number + 1 :]))
 
 
-def run(bounds: Bounds, faults: Faults = Faults()) -> Found:
+def run(bounds: Bounds, faults: Faults) -> Found:
     """All orders of what the bounds let happen."""
     start = State(workers=(Worker(),) * bounds.workers)
     return explore(start, lambda state: steps(state, faults, bounds), lambda state: broken(state, bounds))

@@ -31,7 +31,7 @@ PLANTED = {
 
 @pytest.mark.parametrize("bounds", SCENES.values(), ids=SCENES.keys())
 def test_the_invariants_hold_in_every_order(bounds: Bounds) -> None:
-    found = run(bounds)
+    found = run(bounds, Faults())
     assert found.broken == "", found.way
     assert found.states > 100
 
