@@ -80,7 +80,9 @@ class Ask:
         charge = self.charge = Charge(resources=self.resources) if granted else Charge()
         for one, (fits, first, second, extra) in zip(self.wanted, _fours(numbers), strict=True):
             demand, lease = one.demand, one.lease
-            if lease is not None and not one.held:
+            if lease is not None and one.held and granted:
+                lease.hand_out(_units(demand))
+            elif lease is not None and not one.held:
                 standing = from_store(demand, lease.bucket, granted, (fits, first, second), 0.0)
                 lease.learn(extra, (standing.remaining or 0) - extra, standing.reset, asked, now)
                 if granted and (isinstance(demand, Quota) or (isinstance(demand, Slot) and fits == 1)):
@@ -95,7 +97,7 @@ class Ask:
         """The request was not admitted: what is held here is idle again."""
         for one in self.wanted:
             if one.held and one.lease is not None:
-                one.lease.untake(_units(one.demand))
+                one.lease.let_go(_units(one.demand))
 
     def standings(self, granted: bool, numbers: Sequence[int], now: float, period_left: float) -> tuple[Standing, ...]:
         return tuple(
@@ -115,7 +117,7 @@ class Ask:
             case Rate() | Quota() | Slot():
                 if lease is None:
                     return ("pass",)
-                one.held = lease.take(_units(demand), now)
+                one.held = lease.hold(_units(demand), now)
                 encoded = ("pass",) if one.held else self._encode_limit(one, demand, lease, now)
                 return ("shadow", *encoded) if demand.shadow else encoded
             case Nonce(value=value, ttl=ttl):

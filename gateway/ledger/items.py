@@ -121,7 +121,9 @@ class Keep:
     def parts(self, index: Index) -> Sequence[Part]:
         lease = self.lease
         held = lease.busy if self.slots else 0
-        return ("keep", *places_of(lease.bucket, index), lease.bucket.kept, lease.epoch, held)
+        # Of a rate nobody knows which cells were used: they end with the epoch.
+        most = lease.busy if lease.over and not isinstance(lease.bucket, RateBucket) else -1
+        return ("keep", *places_of(lease.bucket, index), lease.bucket.kept, lease.epoch, held, most)
 
     def answered(self, numbers: Sequence[int], asked: float, now: float) -> None:
         if numbers[0] == 1:

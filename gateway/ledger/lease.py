@@ -29,9 +29,9 @@ KEPT_IDLE = 1.0
 class Lease:
     """Units of `bucket` under `epoch`, which no other lease anywhere has as its name. Times are on the monotonic clock.
 
-    `idle` may be handed out until `until`. `busy` are handed out and not settled; `used` are a rate's cells that were
-    handed out and not yet reported. `left` is what the store had beside, at `told_at`; `reset` the seconds until the bucket was
-    full then. `refilling`: more was asked for, and is not here yet.
+    `idle` may be handed out until `until`. `busy` are set aside for a request, or handed out and not settled; `used` are a rate's
+    cells that were handed out and not yet reported. `left` is what the store had beside, at `told_at`; `reset` the seconds until
+    the bucket was full then. `refilling`: more was asked for, and is not here yet.
     A lease that is `over` takes part in nothing new: something asked under its epoch may have been granted, and nobody knows.
     """
 
@@ -56,19 +56,25 @@ class Lease:
     size: int = 0
     shared_until: float = 0.0
 
-    def take(self, units: int, now: float) -> bool:
-        """Hand out idle units, if there are so many."""
+    def hold(self, units: int, now: float) -> bool:
+        """Set idle units aside for a request, if there are so many."""
         if now >= self.until or self.over or self.idle < units:
             return False
         self.idle -= units
-        self._hand_out(units)
+        self.busy += units
         self.count(units, now)
         return True
 
-    def untake(self, units: int) -> None:
-        """They were not needed in the end."""
+    def let_go(self, units: int) -> None:
+        """The request was not admitted in the end."""
+        self.busy -= units
         self.idle += units
-        self._hand_out(-units)
+
+    def hand_out(self, units: int) -> None:
+        """The request is admitted: a rate's cells are used with that, others are in use until it is settled."""
+        if isinstance(self.bucket, RateBucket):
+            self.busy -= units
+            self.used += units
 
     def count(self, units: int, now: float) -> None:
         self.taken += units
@@ -105,12 +111,6 @@ class Lease:
             return None
         # The rest of it goes by until the answer is there.
         return min(_AHEAD, self.idle / self.demand / 4)
-
-    def _hand_out(self, units: int) -> None:
-        if isinstance(self.bucket, RateBucket):
-            self.used += units
-        else:
-            self.busy += units
 
     def give_up(self) -> None:
         """What it may have been granted comes back with its end; what is in use stays so until then, or until it is settled."""

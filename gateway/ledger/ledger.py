@@ -95,7 +95,7 @@ class Ledger:
             self._upkeep.refill(lease, now)
         for record in question.basis:
             self._renew(record)
-        return Granted(tuple(local.standings), local.charge)
+        return local.grant()
 
     async def admit(self, question: Admit) -> Granted | Denied | Changed:
         """Check all demands and take all of them, or none, provided that the basis is current.
@@ -224,12 +224,26 @@ class Ledger:
         standings = ask.standings(granted, numbers, self._clock.monotonic(), left)
         if not granted:
             return Denied(standings)
-        if not all(map(self._records.leased, basis)):
-            # A change may have answered while the reply was on its way.
-            self._return(ask)
+        # A change may have answered while the reply was on its way, or there was no change and it took too long.
+        if not all(map(self._records.leased, basis)) and not await self._current_after(ask):
             await self._exchange.flush()
             return Changed()
         return Granted(standings, ask.charge)
+
+    async def _current_after(self, ask: Ask) -> bool:
+        """Ask for the records alone. What `ask` was granted goes back if they have changed; of a rate, the cell is lost."""
+        question, asked = Admit(ask.question.call, ask.question.basis, ()), self._clock.monotonic()
+        current = False
+        try:
+            verdict, *_ = await self._run(self._ask(question), asked, recall=False)
+            if verdict == _GRANTED:
+                for record in question.basis:
+                    self._records.learn(record, asked)
+            current = all(map(self._records.leased, question.basis))
+        finally:
+            if not current:
+                self._return(ask)
+        return current
 
     def _learn(self, ask: Ask, numbers: list[int], asked: float, *, granted: bool) -> None:
         now = self._clock.monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway.pipeline.demand import Demand, Nonce, Quota, Release, Reserve, Slot, Standing
-from gateway.pipeline.question import Admit
+from gateway.pipeline.question import Admit, Granted
 from gateway.store.connect import Store
 
 from .ask import draw, held_resource
@@ -46,7 +46,7 @@ class Local:
         tag = tag_of(call, demand)
         lease = self.book.find(tag, name_of(demand, self.period))
         units = demand.units if isinstance(demand, Quota) else 1
-        if lease is None or not lease.take(units, self.now):
+        if lease is None or not lease.hold(units, self.now):
             return False
         self.taken.append((lease, units))
         self.standings.append(from_lease(demand, lease, self.now, self.period_left))
@@ -56,6 +56,11 @@ class Local:
             self.charge.slots += (lease,)
         return True
 
+    def grant(self) -> Granted:
+        for lease, units in self.taken:
+            lease.hand_out(units)
+        return Granted(tuple(self.standings), self.charge)
+
     def undo(self) -> None:
         for lease, units in self.taken:
-            lease.untake(units)
+            lease.let_go(units)

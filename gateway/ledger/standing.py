@@ -64,5 +64,5 @@ def from_lease(demand: Rate | Quota | Slot, lease: Lease, now: float, period_lef
     limit = demand.limit
     elapsed = now - lease.told_at
     refilled = int(elapsed * limit.count / limit.window)
-    reset = lease.reset + lease.used * limit.window / limit.count - elapsed
+    reset = lease.reset + (lease.used + lease.busy) * limit.window / limit.count - elapsed
     return Standing(demand, True, min(left + refilled, max(1, limit.burst) - 1), max(0.0, reset))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import monotonic
 from uuid import UUID
 
 from gateway.clock import Clock, SystemClock
@@ -19,9 +20,11 @@ from tests import samples
 
 @dataclass
 class StoreTime:
-    """Microseconds since 1970, and the worker's clock too. Far ahead, so that nothing expires under a test."""
+    """Microseconds since 1970, and the worker's clock too. Far ahead, so that nothing expires under a test. `real` is when it
+    was moved last."""
 
     micros: int = int(datetime(2040, 5, 15, tzinfo=UTC).timestamp()) * 1_000_000
+    real: float = field(default_factory=monotonic)
 
     def __call__(self) -> int:
         return self.micros

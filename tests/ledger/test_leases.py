@@ -17,7 +17,7 @@ from gateway.tenancy.plan import RateLimit
 from tests import samples
 
 from .samples import ACME_ID, StoreTime
-from .workers import Worker, close, subscribed
+from .workers import Worker, advance, close, subscribed
 
 PERIOD = "2040-05"
 RATE = Rate("tenant", "tenant", "acme", RateLimit(1000, 60, 1000))
@@ -162,6 +162,24 @@ class TestALostReply:
         assert isinstance(await worker.ask(quota), Granted)
         assert await usage.of_tenant(ACME_ID, PERIOD) == {}
 
+    @pytest.mark.parametrize("demand", [Quota("emails", 2, 2), Slot("concurrency", "tenant", "x", 2)])
+    async def test_strands_nothing_while_an_earlier_request_runs_on(
+        self, started: Started, store_time: StoreTime, demand: Demand
+    ) -> None:
+        worker, other = started(), started()
+        long = await worker.admitted(demand)
+        worker.client.faults = {"admit": "reply lost"}
+        with pytest.raises(Refused):
+            await worker.ask(demand)
+        worker.client.faults = {}
+        assert await other.admitted(demand) is None
+        for _ in range(2):
+            store_time.advance(BUCKET_LEASE / 2)
+            await worker.beat()
+        assert long is not None
+        assert await other.admitted(demand) is not None
+        assert await other.admitted(demand) is None
+
     async def test_of_a_commit_counts_once(self, started: Started, usage: Usage) -> None:
         worker = started()
         answer = await worker.ask(QUOTA)
@@ -273,9 +291,9 @@ async def test_no_interval_of_a_rate_admits_too_much_on_several_workers(
         worker = workers[number * 5 % 7 % 3]
         if await worker.admitted(rate) is not None:
             admitted.append(store_time.micros)
-        store_time.advance(0.003 if number % 50 else 0.4)
         if number % 20 == 0:
             await worker.beat()
+        await advance(workers, store_time, 0.003 if number % 50 else 0.4)
     assert len(admitted) > limit.burst
     for first, start in enumerate(admitted):
         for last in range(first, len(admitted)):

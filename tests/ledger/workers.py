@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Literal
 
 from gateway.errors import STORE_UNAVAILABLE, Refused
@@ -29,13 +30,18 @@ class FaultyClient(Client):
         super().__init__(url, 5.0)
         self.faults: dict[str, Fault] = {}
         self.calls: list[str] = []
+        self.under_way = 0
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Part]) -> Reply:
         self.calls.append(script.name)
         fault = self.faults.get(script.name)
         if fault == "request lost":
             raise Refused(STORE_UNAVAILABLE)
-        reply = await super().run(script, keys, args)
+        self.under_way += 1
+        try:
+            reply = await super().run(script, keys, args)
+        finally:
+            self.under_way -= 1
         if fault is not None:
             raise Refused(STORE_UNAVAILABLE)
         return reply
@@ -88,6 +94,16 @@ async def close(workers: Iterable[Worker]) -> None:
     for worker in workers:
         with suppress(Refused):
             await worker.close()
+
+
+async def advance(workers: Sequence[Worker], time: StoreTime, seconds: float) -> None:
+    """Calls go by the time at which they are made. For the store that must never go back, so none may be under way. Nor may it
+    go more slowly than the store's own clock, by which keys expire."""
+    while any(worker.client.under_way for worker in workers):
+        await asyncio.sleep(0)
+    real = monotonic()
+    time.advance(max(seconds, real - time.real))
+    time.real = real
 
 
 async def subscribed(workers: Sequence[Worker]) -> None:

@@ -14,14 +14,14 @@ from gateway.decision import Admission, Ask, Decider, Trail
 from gateway.ledger.charge import Outcome
 from gateway.ledger.usage import Usage
 from gateway.pipeline.chain import Chain
-from gateway.pipeline.demand import Demand, Nonce, Quota, Slot
+from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Slot
 from gateway.pipeline.lookup import TenantById, TenantBySlug
 from gateway.pipeline.question import Admit, Changed, Granted
 from gateway.registry.audit_entry import SYSTEM, Act
 from gateway.registry.tenants import NewTenant
 from gateway.routing.match import Route, Router
 from gateway.store.lease import RECORD_LEASE
-from gateway.tenancy.plan import Plan
+from gateway.tenancy.plan import Plan, RateLimit
 from gateway.tenancy.tenant import Status, Tenant
 from tests import samples
 from tests.pipeline.callers import BOUND_TEXT, JWT_BEARER, MATCH, STATUS, bearer, stored
@@ -186,27 +186,31 @@ class TestALease:
         assert one.trusted(tenant.id) is None
 
 
-@pytest.mark.parametrize("stalled", [False, True], ids=["changed meanwhile", "stalled for longer than the lease"])
-async def test_an_admission_whose_answer_comes_too_late_has_taken_nothing(
-    started: Started, clock: ManualClock, stalled: bool
-) -> None:
+async def test_an_admission_that_a_change_overtakes_has_taken_nothing(started: Started) -> None:
     one, other = started(), started()
     tenant = await acme(one)
     demands: tuple[Demand, ...] = (Quota("emails", 1, None), Nonce("n" * 16, 600), Slot("concurrency", "tenant", "acme", 1))
     question = Admit(samples.call(samples.JWT, tenant), (tenant,), demands)
-
-    def late() -> None:
-        if stalled:
-            clock.time += RECORD_LEASE
-        else:
-            one.listener.receive(f"{tenant.id} {tenant.version + 1}".encode())
-
     # The answer is there, and the worker has not looked at it yet.
     admitting = asyncio.create_task(one.ledger.admit(question))
-    asyncio.get_running_loop().call_soon(late)
+    asyncio.get_running_loop().call_soon(one.listener.receive, f"{tenant.id} {tenant.version + 1}".encode())
     assert isinstance(await admitting, Changed)
-    used = Usage(one.store)
-    assert set((await used.of_tenant(tenant.id, one.ledger._period)).values()) <= {0}
+    assert set((await Usage(one.store).of_tenant(tenant.id, one.ledger._period)).values()) <= {0}
     again = await other.ledger.admit(question)
     assert isinstance(again, Granted)
     await other.ledger.settle(again.charge, Outcome.DELIVERED)
+
+
+async def test_an_admission_whose_answer_comes_late_costs_no_unit_twice(started: Started, clock: ManualClock) -> None:
+    one = started()
+    tenant = await acme(one)
+    rate = Rate("tenant", "tenant", "acme", RateLimit(1, 3600, 1))
+    question = Admit(samples.call(samples.JWT, tenant), (tenant,), (rate, Quota("emails", 1, None), Nonce("n" * 16, 600)))
+
+    def stall() -> None:
+        clock.time += RECORD_LEASE
+
+    # Nothing has changed meanwhile, but its lease has ended before the worker looks at the answer.
+    admitting = asyncio.create_task(one.ledger.admit(question))
+    asyncio.get_running_loop().call_soon(stall)
+    assert isinstance(await admitting, Granted)

@@ -16,8 +16,9 @@
 --   refund  key, field, units: of a usage hash; never below 0, and none is made where there is none
 --   used    rate (see admit.lua), epoch, used, age: cells that were used since
 --   back    lent (two), lent (two), epoch, units, busy: units come back; busy (1): the epoch has no idle ones any more
---   keep    lent (two), lent (two), milliseconds, epoch, held -> 1 while the epoch stands
---             Its end moves. Where it has ended already, `held` units are lent to it anew: they are in use, room or not.
+--   keep    lent (two), lent (two), milliseconds, epoch, held, most -> 1 while the epoch stands
+--             Its end moves. Where it has ended already, `held` units are lent to it anew: they are in use, room or not. What it
+--             has beyond `most` (-1: whatever it has) comes back: a reply that was lost has lent it, and nobody knows of it.
 --   extra_rate   rate, epoch, used, age, idle, extra -> as admit.lua answers for a demand that takes nothing
 --   extra_quota  quota, epoch, idle, extra -> likewise
 --   extra_slot   lent (two), limit, epoch, idle, extra -> likewise
@@ -102,10 +103,13 @@ function item.back()
 end
 
 function item.keep()
-  local first, second, kept, epoch, held = take_lent(), take_lent(), take_number(), take_text(), take_number()
-  local stands = 1
+  local first, second, kept, epoch = take_lent(), take_lent(), take_number(), take_text()
+  local held, most, stands = take_number(), take_number(), 1
   for _, lent in pairs({first, second}) do
     lent.kept = kept
+    if most >= 0 then
+      give_back(lent, epoch, math.max(0, count_of(lent, epoch) - most))
+    end
     if redis.call('ZSCORE', lent.ends, epoch) then
       keep(lent, epoch)
     else
