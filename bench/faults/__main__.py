@@ -42,6 +42,10 @@ def _quota(times: int, workers: int) -> Rows:
 def _suspend(times: int, workers: int) -> Rows:
     with running(workers) as stack:
         yield "told", asyncio.run(suspension.suspend(stack, times))
+
+
+def _suspend_untold(times: int, workers: int) -> Rows:
+    with running(workers) as stack:
         stack.link.deafen()
         yield "not told", asyncio.run(suspension.suspend(stack, times))
 
@@ -65,9 +69,11 @@ def _failover(times: int, workers: int) -> Rows:
                 yield f"{behind * 1000:.0f} ms behind", asyncio.run(failover.promote(stack, behind))
 
 
+_OF_SUSPENSIONS = ("times", "judged", "let in", "median ms", "worst ms", "other answers")
 RUNS: dict[str, tuple[Callable[[int, int], Rows], int, tuple[str, ...]]] = {
     "quota": (_quota, 1, ("units", "at once", "delivered", "lost", "counted", "all after s", "other answers")),
-    "suspend": (_suspend, 200, ("times", "judged", "let in", "median ms", "worst ms", "other answers")),
+    "suspend": (_suspend, 200, _OF_SUSPENSIONS),
+    "suspend-untold": (_suspend_untold, 200, _OF_SUSPENSIONS),
     "kill": (_kill, 50, ("deaths", "delivered", "counted", "more", "too few", "answers")),
     "outage": (_outage, 1, ("units", "delivered", "counted", "503", "median ms", "worst ms", "recovered ms", "answers")),
     "failover": (_failover, 1, ("units", "delivered", "counted", "behind", "over", "503", "recovered ms", "answers")),
