@@ -79,9 +79,9 @@ def quota_bucket(keys: Keyspace, call: Call, quota: Quota, period: str) -> Quota
 def counters_of(keys: Keyspace, call: Call, bucket: QuotaBucket, period: str) -> Counters:
     credential = call.principal.credential_id
     if credential is None:
-        return Counters(bucket, None, "", _expiry(period))
+        return Counters(bucket, None, "", expiry_of(period))
     key = keys.credential_usage(tenant_tag(call.require_customer().tenant.id), period)
-    return Counters(bucket, key, f"{bucket.metric} {credential}", _expiry(period))
+    return Counters(bucket, key, f"{bucket.metric} {credential}", expiry_of(period))
 
 
 def record_keys(keys: Keyspace, record: Record) -> tuple[str, str]:
@@ -104,7 +104,7 @@ def period_bounds(period: str) -> tuple[int, int]:
 
 
 @lru_cache(8)
-def _expiry(period: str) -> int:
+def expiry_of(period: str) -> int:
     """When the counters of a period expire, in seconds since 1970: it and 25 whole months after it are kept."""
     months = int(period[:4]) * 12 + int(period[5:]) - 1 + _KEPT_MONTHS
     return int(datetime.fromisoformat(f"{months // 12:04}-{months % 12 + 1:02}-01T00:00:00+00:00").timestamp())

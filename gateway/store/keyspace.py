@@ -92,6 +92,10 @@ class Keyspace:
         """String: the number of a ledger's last exchange, and what was answered."""
         return self._key("own", "exchange", ledger)
 
+    def journal(self, name: str) -> str:
+        """String: the number of the last entry of a worker's journal that was counted."""
+        return self._key("own", "journal", name)
+
     def resources(self, tag: str) -> str:
         """Hash: how many a tenant has of each resource. It stands for what exists, so it never expires."""
         return self._key(tag, "resources")
