@@ -27,7 +27,7 @@ ENV PATH=/opt/tenantgate/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 
     TENANTGATE__STORE__DATA_DIR=/var/lib/tenantgate/store
 USER 10001
 WORKDIR /var/lib/tenantgate
-# Only the embedded store writes, and only here; with another store the whole root may be read-only.
+# Only the embedded store and journals (on_store_failure: allow) are written, and only here; without, the root may be read-only.
 VOLUME /var/lib/tenantgate
 EXPOSE 8080
 # The admin listener stays on the container's own loopback unless its host is set.

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from starlette.types import ASGIApp
@@ -22,8 +23,13 @@ from gateway.forward.identity import IdentitySigner
 from gateway.forward.pool import Upstreams
 from gateway.identity.keysets import KeySets
 from gateway.identity.signing_key import derived_signing_key
+from gateway.ledger.deferral import Deferral
+from gateway.ledger.journal import Journal
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.outage import Outage
+from gateway.ledger.replay import Replay
 from gateway.ledger.resources import Resources
+from gateway.ledger.standby import Standby
 from gateway.ledger.usage import Usage
 from gateway.pipeline.chain import Chain
 from gateway.pipeline.policy import Authenticator, NamesTenant, Policy, Setup
@@ -37,9 +43,9 @@ from gateway.registry.shelf import Shelf
 from gateway.registry.tenants import Tenants
 from gateway.routing.match import Route, Router
 from gateway.settings.schema import RouteSettings, Secrets, Settings
-from gateway.settings.values import metrics_of, orgs_of, plans_of, resources_of
+from gateway.settings.values import journal_dir_of, metrics_of, orgs_of, plans_of, resources_of, stale_for
 from gateway.store.client import Observe
-from gateway.store.connect import Place, open_store
+from gateway.store.connect import Place, open_store, source_of
 from gateway.telemetry.logs import AccessLog
 from gateway.telemetry.metrics import Metrics
 
@@ -117,7 +123,12 @@ async def open_gateway(
         cipher = _cipher(secrets)
         shelf = Shelf(store, cipher, orgs)
         records = Records(shelf, clock)
-        ledger = Ledger(store, records, clock)
+        directory, source = journal_dir_of(settings), source_of(settings.store)
+        journal = _journal(settings, directory, source)
+        deferral = None if journal is None else _deferral(journal, metrics)
+        ledger = Ledger(store, records, clock, deferral=deferral)
+        standby = Standby(clock, ledger.last_lease)
+        replay = Replay(store, directory, source, journal, standby.forget)
         listener = Listener(shelf, records, ledger.recalled)
         changes = Changes(shelf, records, clock)
         signer = IdentitySigner(
@@ -132,6 +143,7 @@ async def open_gateway(
             keysets=keysets,
             records=records,
             ledger=ledger,
+            outage=Outage(store, ledger, standby, deferral, records.age, clock, metrics.standby_request),
             upstreams=upstreams,
             signer=signer,
             builtins=builtins(Usage(store).of_tenant, resources.of_tenant, clock, plans, declared.values(), signer.jwks),
@@ -152,13 +164,30 @@ async def open_gateway(
         admin = admin_app(operator, checks, exposition, signer.jwks)
         await keysets.start()
         listener.start()
+        replay.start()
         try:
             yield Gateway(Proxy(machine), admin, tenants, keys, metrics, checks, readiness.drain)
         finally:
             await keysets.close()
             await ledger.close()
+            await replay.close()
             await listener.close()
             await upstreams.close()
+
+
+def _journal(settings: Settings, directory: Path, source: str) -> Journal | None:
+    """Where some route goes on without the store; no other writes one."""
+    if all(stale_for(settings, route) is None for route in settings.routes):
+        return None
+    try:
+        return Journal.create(directory, source, settings.store.journal_size)
+    except OSError as error:
+        raise StartFault(f"The journal for on_store_failure can't be written in {directory}: {error.strerror}.") from error
+
+
+def _deferral(journal: Journal, metrics: Metrics) -> Deferral:
+    metrics.journal(lambda: journal.waiting)
+    return Deferral(journal, metrics.journal_refusal)
 
 
 def _cipher(secrets: Secrets) -> Cipher:
@@ -197,6 +226,7 @@ def _routes(settings: Settings, policies: Mapping[str, Sequence[Policy]]) -> lis
             encoded_slashes=route.encoded_slashes,
             keep_authorization=route.keep_authorization,
             x_ratelimit_headers=route.x_ratelimit_headers,
+            stale_for=stale_for(settings, route),
         )
         for route in settings.routes
     ]

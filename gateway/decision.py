@@ -128,7 +128,7 @@ class Decider:
             return (yield from _preflight(route, request))
         claim = yield from _claim(route.chain, request)
         body = (yield from _whole_body(route.max_body)) if claim is not None and claim.needs_body else None
-        sight = _Sight(self._records)
+        sight = _Sight(self._records, route.stale_for)
         for _ in range(_ROUNDS):
             noted: list[Problem] = []
             try:
@@ -143,7 +143,7 @@ class Decider:
                 if (yield from sight.renewed()):
                     continue
                 raise
-            question = Admit(call, sight.basis, demands)
+            question = Admit(call, sight.basis, demands, route.stale_for)
             verdict = self._take(question) or (yield question)
             if isinstance(verdict, Granted):
                 trail.shadowed = tuple(dict.fromkeys([*noted, *shadowed(verdict.standings)]))
@@ -151,7 +151,7 @@ class Decider:
             if isinstance(verdict, Denied):
                 raise refusal(verdict.standings, older=route.x_ratelimit_headers)
             assert isinstance(verdict, Changed)
-            sight = _Sight(self._records)
+            sight = _Sight(self._records, route.stale_for)
         raise Refused(STORE_UNAVAILABLE, "The tenant's record kept changing during the request.", retry_after=1)
 
     def _identify(
@@ -192,8 +192,9 @@ class Decider:
 class _Sight:
     """The records that one round of a walk decides upon, and which of them came from the store during the walk."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, stale_for: float | None) -> None:
         self._records = records
+        self._stale_for = stale_for
         self._seen: dict[Lookup, Record | None] = {}
         self._fresh: set[Lookup] = set()
 
@@ -205,7 +206,7 @@ class _Sight:
         if lookup not in self._seen:
             record = self._records.peek(lookup)
             if record is None:
-                record = yield from _resolve(lookup)
+                record = yield from _resolve(lookup, self._stale_for)
                 self._fresh.add(lookup)
             self._seen[lookup] = record
         return self._seen[lookup]
@@ -216,15 +217,15 @@ class _Sight:
         for lookup, seen in list(self._seen.items()):
             if lookup in self._fresh or (seen is not None and self._records.leased(seen)):
                 continue
-            record = yield from _resolve(lookup)
+            record = yield from _resolve(lookup, self._stale_for)
             different |= record != self._seen[lookup]
             self._seen[lookup] = record
             self._fresh.add(lookup)
         return different
 
 
-def _resolve(lookup: Lookup) -> Generator[Question, Answer, Record | None]:
-    record = yield Resolve(lookup)
+def _resolve(lookup: Lookup, stale_for: float | None = None) -> Generator[Question, Answer, Record | None]:
+    record = yield Resolve(lookup, stale_for)
     assert record is None or isinstance(record, Tenant | Organization)
     return record
 

@@ -33,6 +33,7 @@ from gateway.forward.stream import UpstreamResponse
 from gateway.forward.websocket import tunnel
 from gateway.identity.keysets import KeySets
 from gateway.ledger.ledger import Effect, Ledger, Outcome
+from gateway.ledger.outage import Outage
 from gateway.ledger.settlement import Receipt
 from gateway.pipeline.limits import limit_headers, overruns
 from gateway.pipeline.question import Admit, FetchKeys, Question, ReadBody, Resolve
@@ -52,6 +53,7 @@ class Machine:
     keysets: KeySets
     records: Records
     ledger: Ledger
+    outage: Outage
     upstreams: Upstreams
     signer: IdentitySigner
     builtins: Mapping[str, Builtin]
@@ -111,9 +113,9 @@ class Proxy:
     async def _look_up(self, question: Question, body: Body) -> Answered:
         match question:
             case Admit():
-                return await self._machine.ledger.admit(question)
-            case Resolve(lookup):
-                return await self._machine.records.resolve(lookup)
+                return await self._machine.outage.admit(question)
+            case Resolve(lookup, stale_for):
+                return await self._machine.records.resolve(lookup, stale_for)
             case ReadBody(limit):
                 return await body.whole(limit)
             case FetchKeys(issuer):
@@ -159,8 +161,9 @@ class Proxy:
         response = await self._machine.upstreams.send(route.upstream, head, None if body.length == 0 else body.chunks())
         sighting.upstream_status, sighting.timings = response.status, response.timings
         sighting.usage_units = usage_units(response.headers)
-        receipt = self._machine.ledger.count(admission.charge, sighting.usage_units) if response.status < 500 else None
         try:
+            counts = response.status < 500
+            receipt = self._machine.ledger.count(admission.charge, sighting.usage_units) if counts else None
             await _relay(response, answer, sighting.trail.answer_headers, receipt)
         finally:
             await response.aclose()

@@ -77,7 +77,8 @@ class Ask:
     def learn(self, numbers: Sequence[int], asked: float, now: float, *, granted: bool) -> None:
         """Note what was lent. `numbers`: four for each demand, as the script answers them. Where the request was `granted`,
         `charge` is what it holds."""
-        charge = self.charge = Charge(resources=self.resources) if granted else Charge()
+        goes_on = self.question.stale_for is not None
+        charge = self.charge = Charge(resources=self.resources, goes_on=goes_on) if granted else Charge()
         for one, (fits, first, second, extra) in zip(self.wanted, _fours(numbers), strict=True):
             demand, lease = one.demand, one.lease
             if lease is not None and one.held and granted:
@@ -166,7 +167,8 @@ def draw(store: Store, call: Call, quota: Quota, lease: Lease | None, period: st
     """What the request holds of the quota; of one that nothing bounds there is no lease."""
     bucket = quota_bucket(store.keys, call, quota, period) if lease is None else lease.bucket
     assert isinstance(bucket, QuotaBucket)
-    return Drawn(counters_of(store.keys, call, bucket, period), lease, quota.units, quota.told, quota.lazy)
+    counters = counters_of(store.keys, call, bucket, period)
+    return Drawn(call, period, counters, lease, quota.units, quota.told, quota.lazy)
 
 
 def held_resource(store: Store, call: Call, demand: Reserve | Release, holder: str | None) -> HeldResource:

@@ -37,10 +37,17 @@ class Book:
         lease = None if owned is None else owned.get(name)
         return None if lease is None or lease.over else lease
 
+    def last(self, tag: str, name: Hashable) -> Lease | None:
+        """The one that was opened last, though it may be over: it tells what is known of the bucket."""
+        owned = self._shelf(tag).get(tag)
+        return None if owned is None else owned.get(name)
+
     def open(self, tag: str, name: Hashable, bucket: Bucket) -> Lease:
         """A new lease of nothing yet."""
         self._epochs += 1
         lease = Lease(bucket, f"{self._name}-{self._epochs}")
+        if (before := self.last(tag, name)) is not None:
+            lease.left, lease.told_at = before.left, before.told_at
         shelf = self._shelf(tag)
         owned = shelf.setdefault(tag, OrderedDict())
         shelf.move_to_end(tag)

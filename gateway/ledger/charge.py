@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from gateway.pipeline.call import Call
+
+from .hold import Hold
 from .items import Commit, Counters, HeldResource
 from .lease import Lease
 
@@ -29,9 +32,12 @@ class Effect(Enum):
 
 @dataclass(slots=True)
 class Drawn:
-    """`units` of a quota. `lease` is None where nothing bounds it. `told`: how many were used is told at the end; `lazy`: the
-    client's answer does not wait until they are counted. `counted` is how many are, or will be once `commit` has been sent."""
+    """`units` of a quota in `period`. `lease` is None where nothing bounds it. `told`: how many were used is told at the end;
+    `lazy`: the client's answer does not wait until they are counted. `counted` is how many are, or will be once `commit` has
+    been sent; `journaled`: they stand in the journal."""
 
+    call: Call
+    period: str
     counters: Counters
     lease: Lease | None
     units: int
@@ -39,15 +45,19 @@ class Drawn:
     lazy: bool
     commit: Commit | None = None
     counted: int = 0
+    journaled: bool = False
 
 
 @dataclass(slots=True)
 class Charge:
     """`settled` is set by the first settlement; a second one gives nothing back. `nonces` are keys; those of a request that was
-    admitted stay taken."""
+    admitted stay taken. `goes_on`: where the store can't be reached its units go to the journal, and it is delivered. `hold` is
+    what it holds of the worker's own limits, where the store could not be reached at all."""
 
     units: tuple[Drawn, ...] = ()
     slots: tuple[Lease, ...] = ()
     resources: tuple[HeldResource, ...] = ()
     nonces: tuple[str, ...] = ()
     settled: bool = False
+    goes_on: bool = False
+    hold: Hold | None = None

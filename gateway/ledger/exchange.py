@@ -30,7 +30,7 @@ _AGAIN_MIN, _AGAIN_MAX = 0.01, 0.5
 
 
 class Exchange:
-    """`name` is this exchange's in the store."""
+    """`name` is this exchange's in the store. `stalled`: what was sent last is repeated since, and nothing else is sent."""
 
     def __init__(self, store: Store, clock: Clock, store_time: Callable[[], int | None], name: str) -> None:
         self._seen = store.keys.exchange(name)
@@ -43,6 +43,7 @@ class Exchange:
         self._under_way: asyncio.Task[None] | None = None
         self._next = 0.0
         self._due = float("inf")
+        self.stalled = False
 
     def add(self, item: Item, within: float, name: Hashable = None) -> None:
         """Send `item` within so many seconds. Of two with the same name that wait, the first is sent."""
@@ -142,9 +143,12 @@ class Exchange:
         pause = _AGAIN_MIN
         while True:
             try:
-                return _numbers(await self._store.data.run(_EXCHANGE, keys, args))
+                reply = await self._store.data.run(_EXCHANGE, keys, args)
+                self.stalled = False
+                return _numbers(reply)
             except Refused:
                 # It may have been applied: the same number tells the store.
+                self.stalled = True
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _AGAIN_MAX)
 

@@ -23,6 +23,7 @@ from gateway.tenancy.period import period_end, period_of
 
 from .ask import Ask, Wanted
 from .charge import Charge, Effect, Outcome
+from .deferral import Deferral
 from .exchange import AT_ONCE, LATER, Exchange
 from .items import Forget, RenewRecord
 from .lease import Lease
@@ -57,10 +58,16 @@ class Remembered(Protocol):
 
 
 class Ledger:
-    """`store_time` gives the time, in microseconds since 1970, that the store is to go by; None: its own clock."""
+    """`store_time` gives the time, in microseconds since 1970, that the store is to go by; None: its own clock. `deferral`
+    counts what the store can't be told of. `last_lease` is what was held last of the bucket with a tag and a name."""
 
     def __init__(
-        self, store: Store, records: Remembered, clock: Clock, store_time: Callable[[], int | None] = lambda: None
+        self,
+        store: Store,
+        records: Remembered,
+        clock: Clock,
+        store_time: Callable[[], int | None] = lambda: None,
+        deferral: Deferral | None = None,
     ) -> None:
         self._store = store
         self._records = records
@@ -73,7 +80,8 @@ class Ledger:
         self._exchange = Exchange(store, clock, store_time, self._name)
         self._upkeep = Upkeep(self._exchange, clock, self._name)
         self._book = self._upkeep.book
-        self._settlement = Settlement(self._exchange, self._upkeep.restore)
+        self._settlement = Settlement(self._exchange, self._upkeep.restore, deferral)
+        self.last_lease = self._book.last
         self.recalled = self._upkeep.recalled
         self.sweep = self._upkeep.sweep
         self._asking: set[asyncio.Future[Reply]] = set()

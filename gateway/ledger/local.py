@@ -26,9 +26,12 @@ class Local:
     period: str
     period_left: float
     now: float
-    charge: Charge = field(default_factory=Charge)
+    charge: Charge = field(init=False)
     standings: list[Standing] = field(default_factory=list)
     taken: list[tuple[Lease, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.charge = Charge(goes_on=self.question.stale_for is not None)
 
     def meet(self, demand: Demand) -> bool:
         call = self.question.call

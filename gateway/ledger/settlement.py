@@ -3,53 +3,75 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from gateway.errors import STORE_UNAVAILABLE, TENANT_QUOTA_EXCEEDED, Refused
 
 from .charge import Charge, Drawn, Effect, Outcome
+from .deferral import Deferral
 from .exchange import AT_ONCE, LATER, Exchange
 from .items import Commit, Drop, HeldResource, Made, Refund
 from .lease import Lease
+
+_log = logging.getLogger(__name__)
 
 # Seconds that the end of an answer waits for its units to be counted.
 _PATIENCE = 1.0
 
 
 class Receipt:
-    """That units were counted, once they are."""
+    """That units were counted, once they are. `otherwise` is done, once, where nobody knows whether they are."""
 
-    def __init__(self, commits: Sequence[Commit]) -> None:
+    def __init__(self, commits: Sequence[Commit], otherwise: Callable[[], None] | None = None) -> None:
         self._commits = commits
+        self._otherwise = otherwise
 
     async def wait(self) -> None:
-        """Raises Refused where they were not: STORE_UNAVAILABLE when nobody knows within a second, TENANT_QUOTA_EXCEEDED where
-        the store had given them to others meanwhile."""
+        """Raises Refused where they were not: STORE_UNAVAILABLE when nobody knows within a second, and there is nothing that
+        could be done otherwise; TENANT_QUOTA_EXCEEDED where the store had given them to others meanwhile."""
         try:
             async with asyncio.timeout(_PATIENCE):
                 for commit in self._commits:
                     if not await asyncio.shield(commit.done):
                         raise Refused(TENANT_QUOTA_EXCEEDED, "The units that the request held had come to their end.")
         except TimeoutError:
-            raise Refused(STORE_UNAVAILABLE, "What the request used could not be counted.", retry_after=1) from None
+            if self._otherwise is None:
+                raise Refused(STORE_UNAVAILABLE, "What the request used could not be counted.", retry_after=1) from None
+            self._otherwise()
+            self._commits = ()
 
 
 class Settlement:
-    """`restore` is told of units of a lease that a request does not hold any more, and has not used."""
+    """`restore` is told of units of a lease that a request does not hold any more, and has not used. `deferral` counts what the
+    store can't be told of, for requests that go on without it."""
 
-    def __init__(self, exchange: Exchange, restore: Callable[[Lease, int], None]) -> None:
+    def __init__(self, exchange: Exchange, restore: Callable[[Lease, int], None], deferral: Deferral | None = None) -> None:
         self._exchange = exchange
         self._restore = restore
+        self._deferral = deferral
 
     def count(self, charge: Charge, told: int | None) -> Receipt | None:
-        """Have all units of `charge` counted that are not yet; `told` of them where the upstream tells. None: nobody waits."""
+        """Have all units of `charge` counted that are not yet; `told` of them where the upstream tells. None: nobody waits.
+
+        Raises Refused(STORE_UNAVAILABLE) where they go to the journal, and it takes nothing more.
+        """
+        deferral = self._deferral if charge.goes_on else None
+        if deferral is not None and (charge.hold is not None or self._exchange.stalled):
+            for drawn in charge.units:
+                if drawn.commit is None and not drawn.journaled:
+                    self._defer(deferral, drawn, told)
+            return None
         awaited = []
         for drawn in charge.units:
-            if drawn.commit is None:
+            if drawn.commit is None and not drawn.journaled:
                 commit = drawn.commit = self._commit(drawn, told)
                 if not drawn.lazy:
                     awaited.append(commit)
-        return Receipt(awaited) if awaited else None
+        if not awaited:
+            return None
+        return Receipt(awaited, None if deferral is None else partial(self._defer_unknown, deferral, charge))
 
     def settle(self, charge: Charge, outcome: Outcome, told: int | None, effect: Effect) -> None:
         if charge.settled:
@@ -59,23 +81,43 @@ class Settlement:
             for drawn in charge.units:
                 self._refund(drawn)
         else:
-            self.count(charge, told)
+            try:
+                self.count(charge, told)
+            except Refused as refused:
+                _log.error("units that were used are not counted: %s", refused)
+        if charge.hold is not None:
+            assert self._deferral is not None
+            self._deferral.free(len(charge.units))
+            charge.hold.end([0 if outcome is Outcome.REFUND else drawn.counted for drawn in charge.units])
         for lease in charge.slots:
             self._restore(lease, 1)
         for held in charge.resources:
             self._settle_resource(held, effect)
 
     def _commit(self, drawn: Drawn, told: int | None) -> Commit:
-        units = told if drawn.told and told is not None else drawn.units
+        units = _used(drawn, told)
         held = min(units, drawn.units)
         if drawn.lease is not None and held < drawn.units:
             self._restore(drawn.lease, drawn.units - held)
         drawn.counted = units
         return self._exchange.commit(drawn.counters, drawn.lease, units=units, held=held, lazy=drawn.lazy)
 
+    def _defer(self, deferral: Deferral, drawn: Drawn, told: int | None) -> None:
+        deferral.count(drawn, _used(drawn, told))
+        if drawn.lease is not None:
+            # They are neither idle nor in use: the store takes them back with the end of the lease.
+            drawn.lease.busy -= drawn.units
+
+    def _defer_unknown(self, deferral: Deferral, charge: Charge) -> None:
+        for drawn in charge.units:
+            if drawn.commit is not None and not drawn.lazy and not drawn.commit.done.done() and not drawn.journaled:
+                deferral.count_instead(drawn, drawn.commit)
+
     def _refund(self, drawn: Drawn) -> None:
         if drawn.commit is None:
-            if drawn.lease is not None:
+            if drawn.journaled:
+                self._take_out(drawn)
+            elif drawn.lease is not None:
                 self._restore(drawn.lease, drawn.units)
         elif drawn.commit.done.done():
             self._uncount(drawn)
@@ -86,12 +128,17 @@ class Settlement:
     def _uncount(self, drawn: Drawn) -> None:
         assert drawn.commit is not None
         if not drawn.commit.done.result():
+            self._take_out(drawn)
             return
         counters, units = drawn.counters, drawn.counted
         for key in (counters.bucket.tenant, counters.bucket.org):
             self._exchange.add(Refund(key, counters.bucket.metric, units), LATER)
         if counters.credential is not None:
             self._exchange.add(Refund(counters.credential, counters.field, units), LATER)
+
+    def _take_out(self, drawn: Drawn) -> None:
+        if self._deferral is not None and drawn.journaled:
+            self._deferral.uncount(drawn)
 
     def _settle_resource(self, held: HeldResource, effect: Effect) -> None:
         if held.holder is None:
@@ -101,3 +148,7 @@ class Settlement:
             self._exchange.add(Made(held), AT_ONCE)
         elif effect is Effect.NOTHING:
             self._exchange.add(Drop(held.key, held.holder), AT_ONCE)
+
+
+def _used(drawn: Drawn, told: int | None) -> int:
+    return told if drawn.told and told is not None else drawn.units

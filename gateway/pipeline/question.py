@@ -38,18 +38,27 @@ SMALL_BODY = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Resolve:
-    """Look the record up in the store, whatever is held locally. Answer: the record, or None where there is none."""
+    """Look the record up in the store, whatever is held locally. Answer: the record, or None where there is none.
+
+    `stale_for` is as in Admit.
+    """
 
     lookup: Lookup
+    stale_for: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """Check and take all demands atomically, provided that `basis`, the records decided upon, are still current."""
+    """Check and take all demands atomically, provided that `basis`, the records decided upon, are still current.
+
+    `stale_for`: while the store can't be reached, records will do that were current so many seconds ago at the most, and this
+    worker's own limits. None: then the request is refused.
+    """
 
     call: Call
     basis: tuple[Record, ...]
     demands: tuple[Demand, ...]
+    stale_for: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

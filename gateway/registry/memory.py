@@ -8,7 +8,7 @@ from cachetools import LRUCache, TTLCache
 
 from gateway.clock import Clock
 from gateway.pipeline.lookup import Record
-from gateway.store.lease import RECORD_LEASE, lease_until
+from gateway.store.lease import RECORD_LEASE, lease_until, leased_at
 
 from .owner import Owner
 
@@ -53,6 +53,13 @@ class Memory:
         if held is None or held.record.version != record.version:
             return 0.0
         return max(0.0, held.until - self.clock.monotonic())
+
+    def age(self, record: Record) -> float:
+        """Seconds since the store was asked last whether this version is current, and it was; infinite where nobody knows."""
+        held = self._held.get(record.id)
+        if held is None or held.record.version != record.version:
+            return float("inf")
+        return self.clock.monotonic() - leased_at(held.until)
 
     def learn(self, record: Record, asked: float) -> None:
         """The store has said that `record` is current, and leased it, in answer to what was asked at `asked` (monotonic)."""

@@ -7,6 +7,7 @@ from uuid import UUID
 from cachetools import LRUCache
 
 from gateway.clock import Clock
+from gateway.errors import STORE_UNAVAILABLE, Refused
 from gateway.pipeline.lookup import (
     Lookup,
     OwnerOfKey,
@@ -43,6 +44,7 @@ class Records:
         self._owners: LRUCache[Lookup, Owner] = LRUCache(lookups)
         self.leased = self._memory.leased
         self.lease_left = self._memory.lease_left
+        self.age = self._memory.age
         self.learn = self._memory.learn
         self.drop = self._memory.drop
 
@@ -50,8 +52,18 @@ class Records:
         owner = self._owner(lookup)
         return None if owner is None else self._memory.get(owner)
 
-    async def resolve(self, lookup: Lookup) -> Record | None:
-        """The record as the store has it now, and leased. Raises Refused(STORE_UNAVAILABLE, SECRETS_UNREADABLE)."""
+    async def resolve(self, lookup: Lookup, stale_for: float | None = None) -> Record | None:
+        """The record as the store has it now, and leased; where the store can't be reached, as it was at most `stale_for`
+        seconds ago. Raises Refused(STORE_UNAVAILABLE, SECRETS_UNREADABLE)."""
+        try:
+            return await self._look_up(lookup)
+        except Refused as refused:
+            known = self.peek(lookup)
+            if refused.problem is not STORE_UNAVAILABLE or stale_for is None or known is None or self.age(known) > stale_for:
+                raise
+            return known
+
+    async def _look_up(self, lookup: Lookup) -> Record | None:
         if isinstance(lookup, TenantByOrigin):
             return await self._of_origin(lookup.origin)
         owner = self._owner(lookup) or await self._find(lookup)

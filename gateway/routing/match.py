@@ -14,7 +14,7 @@ from .canonical import has_encoded_slash
 
 @dataclass(frozen=True)
 class Route:
-    """A route of gateway.yaml, ready to be walked. Exactly one of `upstream` and `builtin` is set."""
+    """A route of gateway.yaml, ready to be walked. Exactly one of `upstream` and `builtin` is set. `stale_for`: see Admit."""
 
     name: str
     path: str
@@ -27,6 +27,7 @@ class Route:
     encoded_slashes: bool = False
     keep_authorization: bool = False
     x_ratelimit_headers: bool = False
+    stale_for: float | None = None
 
 
 class Router:

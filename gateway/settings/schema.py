@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr
 
 from .policies import PolicyEntry
-from .units import Duration, NoBoolean, Rate, Size
+from .units import Duration, From64KiB, NoBoolean, Rate, Size, WithinADay
 
 _NAME = r"^[a-z][a-z0-9_-]{0,62}$"
 _STORE_URL = r"^(embedded|rediss?://.+|unix://.+)$"
@@ -76,6 +76,9 @@ class Listeners(Model):
     """Operator API, `/metrics`, `/livez`, `/readyz`. Keep it on loopback or in a private network."""
 
 
+OnStoreFailure = Literal["deny", "allow"]
+
+
 class StoreSettings(Model):
     url: Annotated[str, Field(pattern=_STORE_URL, repr=False)] = "embedded"
     """`embedded`, `redis://…`, `rediss://…` or `unix://…`. The store holds all state; the gateway keeps none."""
@@ -88,6 +91,17 @@ class StoreSettings(Model):
     require_durable: bool = False
     """Don't start with a store that can lose a change of a tenant that has answered: no append-only file, no `WAITAOF`, or
     `appendfsync` other than `always`. The embedded store is durable in any case."""
+    on_store_failure: OnStoreFailure = "deny"
+    """While the store can't be reached: `deny` refuses, `allow` serves by what is known, within limits of each worker's own.
+    The guarantees say what that gives up."""
+    stale_for: WithinADay = 300.0
+    """With `allow`: how old what is known of a tenant may be, at most 1d. A suspension that a worker can't hear of is in force
+    so much later."""
+    journal_dir: Path | None = None
+    """Where workers note the units that the store has to count later; default: `journal` beside `data_dir`. Keep it over
+    restarts."""
+    journal_size: From64KiB = 64 << 20
+    """Largest journal of one worker; one that is full refuses as `deny` does."""
 
 
 class Secrets(Model):
@@ -194,6 +208,10 @@ class RouteSettings(Model):
     """Hand the client's `Authorization` on to the upstream."""
     x_ratelimit_headers: bool = False
     """Tell the tightest limit in `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds) as well, for older clients."""
+    on_store_failure: OnStoreFailure | None = None
+    """What the route does while the store can't be reached; default: as `store.on_store_failure`."""
+    stale_for: WithinADay | None = None
+    """With `allow`: how old what is known of a tenant may be; default: as `store.stale_for`."""
 
 
 class MetricSettings(Model):

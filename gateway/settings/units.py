@@ -30,6 +30,18 @@ def _size(value: object) -> int:
     return int(match[1]) * _BYTES[match[2]]
 
 
+def _at_most_a_day(seconds: float) -> float:
+    if seconds > _SECONDS["d"]:
+        raise PydanticCustomError("duration", "at most 1d")
+    return seconds
+
+
+def _at_least_64_kib(count: int) -> int:
+    if count < 64 * _BYTES["KiB"]:
+        raise PydanticCustomError("size", "at least 64KiB")
+    return count
+
+
 def _rate(value: str) -> str:
     try:
         RateLimit.parse(value)
@@ -73,6 +85,9 @@ Size = Annotated[
     WithJsonSchema({"type": "string", "pattern": SIZE_PATTERN, "examples": ["64KiB", "10MiB"]}),
 ]
 """Bytes."""
+
+WithinADay = Annotated[Duration, AfterValidator(_at_most_a_day)]
+From64KiB = Annotated[Size, AfterValidator(_at_least_64_kib)]
 
 Rate = Annotated[
     str,

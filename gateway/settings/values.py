@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gateway.tenancy.org import Organization
 from gateway.tenancy.plan import Metric, Plan, RateLimit
 
-from .schema import MetricSettings, PlanSettings, Settings
+from .schema import MetricSettings, PlanSettings, RouteSettings, Settings
 
 BUILTIN_METRICS = {
     metric.name: metric
@@ -33,6 +35,17 @@ def _metric(name: str, declared: MetricSettings) -> Metric:
 def cap_of(metric: str) -> str:
     """The name of a declared metric's cap, where it was given none: `pages` is bounded by `monthly_page_cap`."""
     return f"monthly_{metric.removesuffix('s').replace('-', '_')}_cap"
+
+
+def stale_for(settings: Settings, route: RouteSettings) -> float | None:
+    """For how many seconds the route goes on by what is known while the store can't be reached; None: it does not."""
+    if (route.on_store_failure or settings.store.on_store_failure) == "deny":
+        return None
+    return settings.store.stale_for if route.stale_for is None else route.stale_for
+
+
+def journal_dir_of(settings: Settings) -> Path:
+    return settings.store.journal_dir or settings.store.data_dir.parent / "journal"
 
 
 def plans_of(settings: Settings) -> dict[str, Plan]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from .address import Address
 from .client import Client, Observe
 from .durable import Durable
 from .embedded import EmbeddedServer
@@ -62,6 +63,14 @@ class Place:
 
     url: str = field(repr=False)
     files: Path | None = None
+
+
+def source_of(settings: StoreSettings) -> str:
+    """Tells the store from others, and its keys from those of others, without any secret: for what is kept outside of it."""
+    if settings.url == "embedded":
+        return f"{settings.data_dir.resolve()} {settings.prefix}"
+    address = Address.of(settings.url)
+    return f"{address.path or f'{address.host}:{address.port}'}/{address.db} {settings.prefix}"
 
 
 @asynccontextmanager

@@ -24,3 +24,8 @@ def lease_until(asked: float, length: float = RECORD_LEASE) -> float:
 def lease_over(granted_before: float) -> float:
     """When every lease that was granted before then has ended. On the monotonic clock of whoever waits for that."""
     return granted_before + RECORD_LEASE + DRIFT
+
+
+def leased_at(until: float) -> float:
+    """When a record's lease was asked for that ends at `until` for its holder."""
+    return until - RECORD_LEASE + DRIFT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
 _T = TypeVar("_T")
@@ -71,6 +71,17 @@ class Metrics:
             "Answers of upstreams, by class of status; `none`: the upstream did not answer.",
             ("upstream", "status_class"),
         )
+        self._standby_requests = self._counter(
+            "tenantgate_standby_requests_total", "Requests admitted while the store could not be reached, by route.", ("route",)
+        )
+        self._journal_entries = Gauge(
+            "tenantgate_journal_entries", "Entries of the journal that the store has not counted yet.", registry=self._registry
+        )
+        self._journal_refusals = Counter(
+            "tenantgate_journal_refusals_total",
+            "Requests refused or broken off since the journal took nothing more.",
+            registry=self._registry,
+        )
         self._worker_restarts = Counter(
             "tenantgate_worker_restarts_total", "Workers that ended and were replaced.", registry=self._registry
         )
@@ -110,6 +121,18 @@ class Metrics:
             self._upstream_durations[upstream, "connect"].observe(connect)
         if first_byte is not None:
             self._upstream_durations[upstream, "first_byte"].observe(first_byte)
+
+    def standby_request(self, route: str) -> None:
+        """A request was admitted while the store could not be reached."""
+        self._standby_requests[route,].inc()
+
+    def journal(self, waiting: Callable[[], int]) -> None:
+        """There is a journal; `waiting` tells how many of its entries are not counted yet."""
+        self._journal_entries.set_function(waiting)
+
+    def journal_refusal(self) -> None:
+        """The journal has taken nothing more of a request."""
+        self._journal_refusals.inc()
 
     def worker_restart(self) -> None:
         """A worker has ended, and another takes its place."""

@@ -32,6 +32,7 @@ def test_the_page_lists_every_metric_with_its_kind_and_labels():
     metrics.overrun("r", "tokens", 5)
     metrics.store_call("s", 0.1)
     metrics.store_failure("s")
+    metrics.standby_request("r")
     metrics.upstream("u", 200, 0.1, 0.1)
     told = {}
     for family in text_string_to_metric_families(metrics.exposition("")[0].decode()):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from gateway.registry.memory import Memory
 from gateway.store.lease import DRIFT, RECORD_LEASE
 from tests.registry.samples import ManualClock
@@ -26,6 +28,21 @@ def test_a_lease_counts_from_before_it_was_asked_for() -> None:
     clock.time = asked + RECORD_LEASE - DRIFT
     assert not memory.leased(ACME)
     assert memory.get(ACME.id) == ACME
+
+
+def test_a_record_is_as_old_as_the_last_answer_that_it_is_current() -> None:
+    memory, clock = remembering()
+    assert memory.age(ACME) == float("inf")
+    asked = clock.monotonic()
+    clock.time += 0.5
+    memory.learn(ACME, asked)
+    clock.time = asked + 100
+    assert memory.age(ACME) == pytest.approx(100)
+    assert memory.age(NEW) == float("inf")
+    memory.learn(ACME, clock.monotonic() - 1)
+    assert memory.age(ACME) == pytest.approx(1)
+    memory.drop(ACME.id, NEW.version)
+    assert memory.age(ACME) == float("inf")
 
 
 def test_a_lease_is_of_one_version() -> None:

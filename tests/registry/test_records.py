@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
+
+from gateway.errors import STORE_UNAVAILABLE, Refused
 from gateway.pipeline.lookup import OwnerOfKey, OwnerOfWidgetKey, TenantById, TenantByOrigin, TenantByRef, TenantBySlug
 from gateway.registry.records import Records
 from gateway.registry.tenants import NewTenant
+from gateway.store.connect import Store
 from gateway.tenancy.ids import new_id
 from gateway.tenancy.keytext import digest_of
-from gateway.tenancy.tenant import Status
+from gateway.tenancy.tenant import Status, Tenant
 from tests.registry.samples import ORGS, Registry, registry_over
+from tests.store.server import OwnServer
 
 NOBODY = (
     TenantById(new_id()),
@@ -82,3 +88,27 @@ async def test_an_organization_that_is_not_configured_any_more_is_none(registry:
     minted = await registry.keys.mint("other", "root", frozenset(), created_by="ops")
     registry.shelf.orgs = {"platform": ORGS["platform"]}
     assert await registry.records.resolve(OwnerOfKey(digest_of(minted.text))) is None
+
+
+async def test_without_the_store_a_record_is_told_that_is_not_too_old(tmp_path: Path) -> None:
+    by_slug, unseen = TenantBySlug("acme"), TenantBySlug("other")
+    with OwnServer(tmp_path) as server:
+        registry = registry_over(Store(server.url, prefix="t", deadline=5))
+        tenant = (await registry.tenants.create(NewTenant("platform", "Acme"))).tenant
+        await registry.records.resolve(by_slug)
+    registry.clock.time += 100
+    assert await registry.records.resolve(by_slug, 200) == tenant
+    for lookup, stale_for in ((by_slug, None), (by_slug, 99), (unseen, 200)):
+        with pytest.raises(Refused) as refused:
+            await registry.records.resolve(lookup, stale_for)
+        assert refused.value.problem is STORE_UNAVAILABLE
+    await registry.store.close()
+
+
+async def test_while_the_store_is_there_it_is_always_asked(registry: Registry) -> None:
+    tenant = (await registry.tenants.create(NewTenant("platform", "Acme"))).tenant
+    await registry.records.resolve(TenantById(tenant.id))
+    await registry_over(registry.shelf.store).tenants.set_status(tenant.id, Status.SUSPENDED)
+    found = await registry.records.resolve(TenantById(tenant.id), 1000)
+    assert isinstance(found, Tenant)
+    assert found.status is Status.SUSPENDED

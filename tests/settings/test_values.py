@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from gateway.settings.values import metrics_of, orgs_of, plans_of
+from pathlib import Path
+
+from gateway.settings.schema import Settings
+from gateway.settings.values import journal_dir_of, metrics_of, orgs_of, plans_of, stale_for
 from gateway.tenancy.org import Organization
 from gateway.tenancy.plan import Metric, Plan, RateLimit
 
@@ -41,3 +44,25 @@ def test_metrics_have_the_caps_that_the_apis_name(loaded: Load) -> None:
     }
     assert [name for name, metric in metrics.items() if metric.lazy] == ["requests"]
     assert metrics["pages"] == Metric("pages", "monthly_page_cap")
+
+
+def of_routes(settings: Settings) -> list[float | None]:
+    return [stale_for(settings, route) for route in settings.routes]
+
+
+def test_no_route_goes_on_without_the_store_unless_it_is_told_to(loaded: Load) -> None:
+    assert of_routes(loaded()) == [None, None]
+
+
+def test_a_route_says_better_than_the_store_whether_and_how_long_it_goes_on(loaded: Load) -> None:
+    everywhere = "store: {on_store_failure: allow, stale_for: 1h}\n" + VALID
+    assert of_routes(loaded(everywhere)) == [3600, 3600]
+    assert of_routes(loaded(everywhere + "    on_store_failure: deny\n")) == [3600, None]
+    assert of_routes(loaded(everywhere + "    stale_for: 10s\n")) == [3600, 10]
+    assert of_routes(loaded(VALID + "    on_store_failure: allow\n")) == [None, 300]
+
+
+def test_journals_lie_beside_the_store(loaded: Load) -> None:
+    assert journal_dir_of(loaded()) == Path(".tenantgate/journal")
+    assert journal_dir_of(loaded("store: {data_dir: /data/store}\n" + VALID)) == Path("/data/journal")
+    assert journal_dir_of(loaded("store: {journal_dir: /journal}\n" + VALID)) == Path("/journal")
