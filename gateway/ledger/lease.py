@@ -30,8 +30,8 @@ class Lease:
     """Units of `bucket` under `epoch`, which no other lease anywhere has as its name. Times are on the monotonic clock.
 
     `idle` may be handed out until `until`. `busy` are set aside for a request, or handed out and not settled; `used` are cells
-    of a rate that were handed out and not yet reported. `left` is what the store had beside, at `told_at`; `reset` the seconds until
-    the bucket was full then. `refilling`: more was asked for, and is not here yet.
+    of a rate that were handed out and not yet reported. `left` is what the store had beside, at `told_at`;
+    `reset` the seconds until the bucket was full then. `refilling`: more was asked for, and is not here yet.
     A lease that is `over` takes part in nothing new: something asked under its epoch may have been granted, and nobody knows.
     """
 
