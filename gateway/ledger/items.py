@@ -104,7 +104,9 @@ class Back(Silent):
         lease, bucket = self.lease, self.lease.bucket
         used, age = lease.report(self.now())
         idle, lease.idle = lease.idle, 0
-        back = ("back", *places_of(bucket, index), lease.epoch, idle, int(self.busy))
+        # What was asked for beside, and is not here yet, is idle too.
+        busy = self.busy and not lease.refilling
+        back = ("back", *places_of(bucket, index), lease.epoch, idle, int(busy))
         if isinstance(bucket, RateBucket) and used:
             return ("used", *bucket.parts(index), lease.epoch, used, age, *back)
         return back

@@ -19,6 +19,8 @@ _MOST = 1000
 _SLOWLY = 0.9
 # Seconds of the past that tell the demand.
 _REMEMBERED = 0.1
+# Seconds before its end in which nothing is asked for under an epoch: longer than any ask takes.
+_ASKED_BEFORE = 1.0
 # The share of a lease that is left when it is renewed: two more chances come before it ends.
 _RENEWED_AT = 0.6
 KEPT_IDLE = 1.0
@@ -134,7 +136,9 @@ class Lease:
         return self.until - now < BUCKET_LEASE * _RENEWED_AT
 
     def ended(self, now: float) -> bool:
-        return self.lives and now >= self.until
+        """Whether nothing may be asked for under its epoch any more: that could end while the ask is under way, and what is on
+        its way from before would be taken for something of the ask."""
+        return self.until > 0 and now >= self.until - _ASKED_BEFORE
 
     @property
     def lives(self) -> bool:

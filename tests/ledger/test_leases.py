@@ -112,6 +112,17 @@ async def test_a_cap_admits_exactly_so_many_though_others_hold_idle_units(
     assert await usage.of_tenant(ACME_ID, PERIOD) == {"emails": cap}
 
 
+async def test_units_that_stay_idle_while_others_are_counted_are_called_in(started: Started, store_time: StoreTime) -> None:
+    one, other = started(), started()
+    await subscribed([one, other])
+    quota = Quota("emails", 40, None)
+    await warm(one, quota, time=store_time, requests=30)
+    left = 0
+    while await other.admitted(quota) is not None:
+        left += 1
+    assert left == 10
+
+
 async def test_idle_units_go_back_when_nobody_wants_them_for_a_second(started: Started, store_time: StoreTime) -> None:
     one, other = started(), started()
     for demand in (Quota("emails", 30, None), Rate("tenant", "tenant", "t", RateLimit(30, 86400, 30))):

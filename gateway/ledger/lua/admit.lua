@@ -71,7 +71,7 @@ end
 function read.slot(demand)
   demand.lent, demand.limit, demand.epoch = take_lent(), take_number(), take_text()
   take_back_ended(demand.lent)
-  give_back(demand.lent, demand.epoch, take_number())
+  give_back(demand.lent, demand.epoch, take_number(), true)
   demand.extra = take_number()
 end
 

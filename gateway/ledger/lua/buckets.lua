@@ -48,14 +48,14 @@ local function lent_of(lent)
   return lent and count_of(lent, '*') or 0
 end
 
--- The epoch gives back `amount` units, as far as it holds them; answers how many it did.
-local function give_back(lent, epoch, amount)
+-- The epoch gives back `amount` units, as far as it holds them, that were idle or were not; answers how many it did.
+local function give_back(lent, epoch, amount, were_idle)
   if not lent or amount == 0 then
     return 0
   end
   local held, idle = count_of(lent, epoch), count_of(lent, epoch .. ':i')
   amount = math.min(amount, held)
-  local no_longer_idle = math.min(amount, idle)
+  local no_longer_idle = were_idle and math.min(amount, idle) or math.max(0, idle - (held - amount))
   if amount == held then
     redis.call('HDEL', lent.units, epoch, epoch .. ':i')
     redis.call('ZREM', lent.ends, epoch)
@@ -194,7 +194,7 @@ local function report(rate, epoch, used, age, idle)
   take_back_ended(rate.lent, function(units, at) use(rate, units, at) end)
   -- Those of an epoch that has ended are charged already.
   use(rate, give_back(rate.lent, epoch, used), now - age)
-  give_back(rate.lent, epoch, idle)
+  give_back(rate.lent, epoch, idle, true)
 end
 
 -- How many more cells fit beyond this arrival time, at most `wanted`, and a fair share.
@@ -234,8 +234,8 @@ end
 
 local function quota_back(quota, epoch, amount)
   quota_ended(quota)
-  give_back(quota.of_tenant, epoch, amount)
-  give_back(quota.of_org, epoch, amount)
+  give_back(quota.of_tenant, epoch, amount, true)
+  give_back(quota.of_org, epoch, amount, true)
 end
 
 -- How many of the `wanted` units can be lent beside `by_tenant` and `by_org`, which are used.

@@ -95,7 +95,7 @@ function item.back()
   local first, second, epoch = take_lent(), take_lent(), take_text()
   local units, busy = take_number(), take_number() == 1
   for _, lent in pairs({first, second}) do
-    give_back(lent, epoch, units)
+    give_back(lent, epoch, units, true)
     if busy then
       all_busy(lent, epoch)
     end
@@ -108,7 +108,7 @@ function item.keep()
   for _, lent in pairs({first, second}) do
     lent.kept = kept
     if most >= 0 then
-      give_back(lent, epoch, math.max(0, count_of(lent, epoch) - most))
+      give_back(lent, epoch, math.max(0, count_of(lent, epoch) - most), true)
     end
     if redis.call('ZSCORE', lent.ends, epoch) then
       keep(lent, epoch)
@@ -143,7 +143,7 @@ end
 function item.extra_slot()
   local lent, limit, epoch = take_lent(), take_number(), take_text()
   take_back_ended(lent)
-  give_back(lent, epoch, take_number())
+  give_back(lent, epoch, take_number(), true)
   local held = lent_of(lent)
   local extra = share(lent, limit - held, take_number())
   lend(lent, epoch, extra, extra)
