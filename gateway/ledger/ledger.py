@@ -172,7 +172,7 @@ class Ledger:
     def _lease(self, question: Admit, demand: Demand) -> Lease | None:
         if not isinstance(demand, Rate | Quota | Slot) or (isinstance(demand, Quota) and demand.unbounded):
             return None
-        tag, name = tag_of(question.call, demand), name_of(demand, self._period)
+        tag, name = tag_of(question.call, demand), name_of(question.call, demand, self._period)
         lease = self._book.find(tag, name)
         if lease is not None and lease.ended(self._clock.monotonic()):
             # The store may have taken its units back, or is about to.

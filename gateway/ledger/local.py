@@ -47,7 +47,7 @@ class Local:
                 self.standings.append(Standing(demand, True, None, self.period_left))
                 return True
         tag = tag_of(call, demand)
-        lease = self.book.find(tag, name_of(demand, self.period))
+        lease = self.book.find(tag, name_of(call, demand, self.period))
         units = demand.units if isinstance(demand, Quota) else 1
         if lease is None or not lease.hold(units, self.now):
             return False

@@ -43,15 +43,21 @@ def owner_tag(call: Call) -> str:
     return route_tag(call.route) if org is None else org_tag(org)
 
 
-def name_of(demand: Rate | Quota | Slot, period: str) -> Hashable:
-    """Tells the buckets of one tag apart, cheaply: those with other bounds too."""
+def name_of(call: Call, demand: Rate | Quota | Slot, period: str) -> Hashable:
+    """Tells the leases of one tag apart, cheaply: those of buckets with other bounds too.
+
+    Units and slots that were lent under a bound that has changed since must not be found again where it changes back: others
+    were admitted by another bound meanwhile. So they go by the version of the tenant's record. A rate's cells need not: the
+    arrival time has them.
+    """
+    version = 0 if call.customer is None else call.customer.tenant.version
     match demand:
         case Rate():
             return (demand.scope, demand.name, demand.subject, demand.limit, demand.shadow)
         case Quota():
-            return (demand.metric, demand.cap, demand.org_cap, period)
+            return (demand.metric, demand.cap, demand.org_cap, period, version)
         case Slot():
-            return (demand.name, demand.subject, demand.limit, demand.shadow)
+            return (demand.name, demand.subject, demand.limit, demand.shadow, version)
 
 
 def bucket_of(keys: Keyspace, call: Call, demand: Rate | Quota | Slot, tag: str, period: str) -> Bucket:

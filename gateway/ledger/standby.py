@@ -71,7 +71,7 @@ class Standby:
 
     def _meet_rate(self, question: Admit, rate: Rate, hold: Hold) -> Standing:
         gcra, now = gcra_of(rate.limit), int(self._clock.monotonic() * _MICROSECONDS)
-        cells = self._cells(tag_of(question.call, rate), name_of(rate, ""))
+        cells = self._cells(tag_of(question.call, rate), name_of(question.call, rate, ""))
         before = cells.arrival, cells.rest
         fits = cells.take(gcra, now)
         if fits:
@@ -86,7 +86,7 @@ class Standby:
         if quota.unbounded:
             hold.quotas.append((0, ()))
             return Standing(quota, True, None, reset)
-        lease = self._known(tag_of(question.call, quota), name_of(quota, period))
+        lease = self._known(tag_of(question.call, quota), name_of(question.call, quota, period))
         told = None if lease is None or not lease.told_at else lease.left + lease.idle
         by_tenant = self._units((tenant_tag(tenant.id), quota.metric, period, quota.cap), _least(quota.cap, told))
         by_org = self._units((org_tag(tenant.org), quota.metric, period, quota.org_cap), quota.org_cap)
@@ -100,7 +100,7 @@ class Standby:
         return Standing(quota, fits, left, reset, 0.0 if fits else reset, by_org=fits_tenant and not fits)
 
     def _meet_slot(self, question: Admit, slot: Slot, hold: Hold) -> Standing:
-        tag, name = tag_of(question.call, slot), name_of(slot, "")
+        tag, name = tag_of(question.call, slot), name_of(question.call, slot, "")
         lease, places = self._known(tag, name), self._place((tag, name))
         # Requests that were admitted while the store was there are running still.
         held = places.held + (0 if lease is None else lease.busy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -277,6 +278,24 @@ async def test_a_changed_cap_is_never_met_from_units_of_the_one_before(started: 
     assert worker.take(Quota("emails", 1000, None)) is not None
     assert worker.take(Quota("emails", 999, None)) is None
     assert isinstance(await worker.ask(Quota("emails", 20, None)), Denied)
+
+
+@pytest.mark.parametrize(
+    ("before", "meanwhile"),
+    [(Quota("emails", 40, None), Quota("emails", 1000, None)), (replace(SLOT, limit=40), replace(SLOT, limit=1000))],
+)
+async def test_a_bound_that_changes_back_is_never_met_from_units_lent_before_the_change(
+    started: Started, store_time: StoreTime, before: Demand, meanwhile: Demand
+) -> None:
+    one, other = started(), started()
+    for _ in range(10):
+        assert await one.admitted(before) is not None
+        store_time.advance(0.001)
+    assert one.take(before) is not None
+    changed, back = (samples.call(tenant=replace(samples.ACME, version=version)) for version in (2, 3))
+    for _ in range(60):
+        assert await other.admitted(meanwhile, call=changed) is not None
+    assert await one.admitted(before, call=back) is None
 
 
 async def test_the_organizations_cap_bounds_what_all_its_tenants_hold(started: Started, store_time: StoreTime) -> None:
