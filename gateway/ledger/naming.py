@@ -50,7 +50,8 @@ def name_of(call: Call, demand: Rate | Quota | Slot, period: str) -> Hashable:
     were admitted by another bound meanwhile. So they go by the version of the tenant's record. A rate's cells need not: the
     arrival time has them.
     """
-    version = 0 if call.customer is None else call.customer.tenant.version
+    customer = None if isinstance(demand, Slot) and demand.scope == "route" else call.customer
+    version = 0 if customer is None else customer.tenant.version
     match demand:
         case Rate():
             return (demand.scope, demand.name, demand.subject, demand.limit, demand.shadow)
