@@ -172,6 +172,7 @@ async def open_gateway(
             await ledger.close()
             await replay.close()
             await listener.close()
+            await records.close()
             await upstreams.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cachetools import LRUCache, TTLCache
@@ -77,6 +78,13 @@ class Memory:
     def forget(self, owner: Owner) -> None:
         """It was found to be no longer current, or gone."""
         self._held.pop(owner, None)
+
+    def clear(self) -> Sequence[Owner]:
+        """Remember nothing, and accept no answer to what was asked until now; of whom there was a record."""
+        owners = tuple(self._held)
+        self._held.clear()
+        self._none_before = self.clock.monotonic()
+        return owners
 
     def drop(self, owner: Owner, version: int) -> None:
         """Trust nothing before `version`, which has been written. Afterwards that can be acknowledged to the store."""

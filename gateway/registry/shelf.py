@@ -27,6 +27,7 @@ _WRITE = Script.load("gateway.registry", "write_record")
 _ACKNOWLEDGE = Script.load("gateway.registry", "acknowledge")
 _LEASE_MS, _KEPT_MS = int(RECORD_LEASE * 1000), KEPT * 1000
 _ROUNDS = 8
+_AT_ONCE = 500
 
 
 class Shelf:
@@ -68,6 +69,12 @@ class Shelf:
         # Of an organization it counts too that it has no keys yet.
         return _org(configured, await self.store.data.run(_READ, named, [worker, _LEASE_MS, _KEPT_MS, 1]))
 
+    async def release(self, owners: Sequence[Owner]) -> None:
+        """This process holds no lease of these records any more."""
+        for start in range(0, len(owners), _AT_ONCE):
+            keys = map(self._leases, owners[start : start + _AT_ONCE])
+            await self.store.control.gather([("ZREM", key, self.store.worker) for key in keys])
+
     async def write(self, record: Record, over: int, entry: bytes = b"") -> bool:
         """Store `record` over the version `over`, 0 where there is none yet, and tell all workers.
 
@@ -96,6 +103,9 @@ class Shelf:
     async def forget_outdated(self, record: Record) -> None:
         """All leases of versions before that of `record` have ended."""
         await self.store.control.command("ZREMRANGEBYSCORE", self._outdated(record.id), "-inf", record.version)
+
+    def _leases(self, owner: Owner) -> str:
+        return self.store.keys.leases(tenant_tag(owner) if isinstance(owner, UUID) else org_tag(owner))
 
     def _outdated(self, owner: Owner) -> str:
         return self.store.keys.outdated(tenant_tag(owner) if isinstance(owner, UUID) else org_tag(owner))

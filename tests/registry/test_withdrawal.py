@@ -96,7 +96,7 @@ class TestAChange:
         one, killed = started(), started()
         tenant = await acme(one)
         await killed.records.resolve(TenantById(tenant.id))
-        await killed.close()
+        await killed.kill()
         await one.tenants.set_status(tenant.id, Status.SUSPENDED)
         assert RECORD_LEASE <= clock.waited <= RECORD_LEASE * 1.05
         await one.tenants.set_status(tenant.id, Status.ACTIVE)
@@ -184,6 +184,17 @@ class TestALease:
         await started().tenants.set_status(tenant.id, Status.SUSPENDED)
         assert clock.waited >= RECORD_LEASE
         assert one.trusted(tenant.id) is None
+
+
+async def test_a_worker_that_has_stopped_holds_up_no_change(started: Started, clock: ManualClock) -> None:
+    one, gone = started(), started()
+    tenant = await acme(one)
+    await gone.records.resolve(TenantBySlug("acme"))
+    await gone.close()
+    assert gone.trusted(tenant.id) is None
+    before = clock.waited
+    await one.tenants.set_status(tenant.id, Status.SUSPENDED)
+    assert clock.waited == before
 
 
 async def test_an_admission_that_a_change_overtakes_has_taken_nothing(started: Started) -> None:

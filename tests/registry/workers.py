@@ -75,6 +75,11 @@ class Worker:
         return record if record is not None and self.records.leased(record) else None
 
     async def close(self) -> None:
+        await self.records.close()
+        await self.kill()
+
+    async def kill(self) -> None:
+        """Gone, without a word about the records that it holds leases of."""
         await self.ledger.close()
         await self.listener.close()
         await self.store.close()
