@@ -13,7 +13,7 @@ from .bucket import Bucket, RateBucket
 # when more is asked for; the demand (per second) under which none is worth its while; and the most units that anybody needs.
 _AHEAD = 0.1
 _LOW = 0.7
-_SLOW = 1.0
+_SLOW = 1.5
 _MOST = 1000
 # How much of the longest time that an ask has taken is left with each later one.
 _SLOWLY = 0.9
