@@ -6,6 +6,7 @@ Under load many requests share one call (group commit), so that being exact cost
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Hashable
 from itertools import islice
 
@@ -18,6 +19,8 @@ from gateway.store.wire import Part, Reply
 
 from .items import Commit, Counters, Item
 from .lease import Lease
+
+_log = logging.getLogger(__name__)
 
 _EXCHANGE = Script.load("gateway.ledger", "exchange", before="buckets")
 
@@ -136,7 +139,11 @@ class Exchange:
         numbers = await self._answer(list(keys), args)
         arrived, place = self._clock.monotonic(), 0
         for item in batch:
-            item.answered(numbers[place : place + item.answers], asked, arrived)
+            try:
+                item.answered(numbers[place : place + item.answers], asked, arrived)
+            except Exception:
+                # Whose answer it is can do no harm to the others of the call.
+                _log.exception("what the store answered was not understood")
             place += item.answers
 
     async def _answer(self, keys: list[str], args: list[Part]) -> list[int]:
