@@ -33,9 +33,15 @@ class Book:
         return tuple(self._living)
 
     def find(self, tag: str, name: Hashable) -> Lease | None:
-        owned = self._shelf(tag).get(tag)
+        shelf = self._shelf(tag)
+        owned = shelf.get(tag)
         lease = None if owned is None else owned.get(name)
-        return None if lease is None or lease.over else lease
+        if owned is None or lease is None:
+            return None
+        # What is wanted goes last.
+        shelf.move_to_end(tag)
+        owned.move_to_end(name)
+        return None if lease.over else lease
 
     def last(self, tag: str, name: Hashable) -> Lease | None:
         """The one that was opened last, though it may be over: it tells what is known of the bucket."""
@@ -59,12 +65,6 @@ class Book:
             for dropped in shelf.popitem(last=False)[1].values():
                 self._drop(dropped)
         return lease
-
-    def touch(self, tag: str, name: Hashable) -> None:
-        """It was asked for: it goes last."""
-        shelf = self._shelf(tag)
-        shelf.move_to_end(tag)
-        shelf[tag].move_to_end(name)
 
     def enliven(self, lease: Lease) -> None:
         if lease not in self._living:

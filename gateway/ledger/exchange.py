@@ -80,11 +80,11 @@ class Exchange:
         except TimeoutError:
             pass
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
             if self._under_way is not None:
                 self._under_way.cancel()
                 await asyncio.gather(self._under_way, return_exceptions=True)
+            if self._timer is not None:
+                self._timer.cancel()
 
     def _arm(self, within: float) -> None:
         loop = asyncio.get_running_loop()
@@ -120,8 +120,8 @@ class Exchange:
         finally:
             # Here, and not when the task has ended: whoever waits for it goes on before that is told.
             self._under_way = None
-        if self._waiting:
-            self._set_timer(self._due)
+            if self._waiting:
+                self._set_timer(self._due)
 
     async def _exchange(self, batch: list[Item]) -> None:
         keys: dict[str, int] = {self._seen: 1}
