@@ -10,7 +10,7 @@ from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Release, Reserve
 from gateway.pipeline.question import Admit
 from gateway.store.connect import Store
 from gateway.store.keyspace import tenant_tag
-from gateway.store.lease import KEPT, RECORD_LEASE
+from gateway.store.lease import KEPT_MS, RECORD_LEASE_MS
 from gateway.store.wire import Part, Reply
 
 from .bucket import QuotaBucket, cap_of
@@ -60,7 +60,7 @@ class Ask:
         counted = any(isinstance(one.demand, Quota) for one in self.wanted)
         start, end = period_bounds(self.period) if counted else _ANY_TIME
         args: list[Part] = ["" if store_time is None else store_time, start, end, self.store.keys.changes if recall else ""]
-        args += (self.store.worker, int(RECORD_LEASE * 1000), KEPT * 1000, len(self.question.basis))
+        args += (self.store.worker, RECORD_LEASE_MS, KEPT_MS, len(self.question.basis))
         for record in self.question.basis:
             args += (*map(self._index, record_keys(self.store.keys, record)), record.version)
         for one in self.wanted:

@@ -50,14 +50,13 @@ class Drawn:
 
 @dataclass(slots=True)
 class Charge:
-    """`settled` is set by the first settlement; a second one gives nothing back. `nonces` are keys; those of a request that was
-    admitted stay taken. `goes_on`: where the store can't be reached its units go to the journal, and it is delivered. `hold` is
-    what it holds of the worker's own limits, where the store could not be reached at all."""
+    """`settled` is set by the first settlement; a second one gives nothing back. `goes_on`: where the store can't be reached
+    its units go to the journal, and it is delivered. `hold` is what it holds of the worker's own limits, where the store could
+    not be reached at all."""
 
     units: tuple[Drawn, ...] = ()
     slots: tuple[Lease, ...] = ()
     resources: tuple[HeldResource, ...] = ()
-    nonces: tuple[str, ...] = ()
     settled: bool = False
     goes_on: bool = False
     hold: Hold | None = None

@@ -13,7 +13,7 @@ from itertools import islice
 from gateway.clock import Clock
 from gateway.errors import Refused
 from gateway.store.connect import Store
-from gateway.store.lease import KEPT, RECORD_LEASE
+from gateway.store.lease import KEPT_MS, RECORD_LEASE_MS
 from gateway.store.script import Script
 from gateway.store.wire import Part, Reply
 
@@ -132,7 +132,7 @@ class Exchange:
         now = self._store_time()
         self._number += 1
         args: list[Part] = ["" if now is None else now, self._number, self._store.worker]
-        args += (int(RECORD_LEASE * 1000), KEPT * 1000)
+        args += (RECORD_LEASE_MS, KEPT_MS)
         asked = self._clock.monotonic()
         for item in batch:
             args += item.parts(index)

@@ -152,9 +152,9 @@ class Extra:
         wanted = max(0, lease.wanted(now) - lease.idle)
         lease.refilling = True
         if isinstance(bucket, RateBucket):
-            return ("extra_rate", *bucket.parts(index), lease.epoch, *lease.report(now), 0, wanted)
+            return ("extra_rate", *bucket.parts(index), lease.epoch, *lease.report(now), wanted)
         kind = "extra_quota" if isinstance(bucket, QuotaBucket) else "extra_slot"
-        return (kind, *bucket.parts(index), lease.epoch, 0, wanted)
+        return (kind, *bucket.parts(index), lease.epoch, wanted)
 
     def answered(self, numbers: Sequence[int], asked: float, now: float) -> None:
         _, first, second, extra = numbers

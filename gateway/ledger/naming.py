@@ -9,7 +9,7 @@ from functools import lru_cache
 from gateway.pipeline.call import Call
 from gateway.pipeline.demand import Quota, Rate, Slot
 from gateway.pipeline.lookup import Record
-from gateway.store.keyspace import Keyspace, client_tag, org_tag, route_tag, tenant_tag
+from gateway.store.keyspace import Keyspace, client_tag, org_tag, record_tag, route_tag, tenant_tag
 from gateway.tenancy.period import period_end
 from gateway.tenancy.tenant import Tenant
 
@@ -93,9 +93,8 @@ def counters_of(keys: Keyspace, call: Call, bucket: QuotaBucket, period: str) ->
 
 def record_keys(keys: Keyspace, record: Record) -> tuple[str, str]:
     """Where the record is, and its leases."""
-    if isinstance(record, Tenant):
-        return keys.tenant(record.id), keys.leases(tenant_tag(record.id))
-    return keys.org(record.id), keys.leases(org_tag(record.id))
+    key = keys.tenant(record.id) if isinstance(record, Tenant) else keys.org(record.id)
+    return key, keys.leases(record_tag(record.id))
 
 
 def _subject(demand: Rate | Slot) -> str:

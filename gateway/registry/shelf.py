@@ -10,8 +10,8 @@ from gateway.errors import WRITE_CONFLICT, Refused
 from gateway.pipeline.lookup import Record
 from gateway.store.client import Client
 from gateway.store.connect import Store
-from gateway.store.keyspace import org_tag, tenant_tag
-from gateway.store.lease import KEPT, RECORD_LEASE
+from gateway.store.keyspace import org_tag, record_tag, tenant_tag
+from gateway.store.lease import KEPT_MS, RECORD_LEASE_MS
 from gateway.store.script import Script
 from gateway.store.wire import Part, Reply
 from gateway.tenancy.org import Organization
@@ -25,7 +25,6 @@ from .owner import Owner, write_owner
 _READ = Script.load("gateway.registry", "read_record")
 _WRITE = Script.load("gateway.registry", "write_record")
 _ACKNOWLEDGE = Script.load("gateway.registry", "acknowledge")
-_LEASE_MS, _KEPT_MS = int(RECORD_LEASE * 1000), KEPT * 1000
 _ROUNDS = 8
 _AT_ONCE = 500
 
@@ -61,13 +60,13 @@ class Shelf:
         keys, worker = self.store.keys, self.store.worker
         if isinstance(owner, UUID):
             named = [keys.tenant(owner), keys.leases(tenant_tag(owner))]
-            return self._tenant(owner, await self.store.data.run(_READ, named, [worker, _LEASE_MS, _KEPT_MS, 0]))
+            return self._tenant(owner, await self.store.data.run(_READ, named, [worker, RECORD_LEASE_MS, KEPT_MS, 0]))
         configured = self.orgs.get(owner)
         if configured is None:
             return None
         named = [keys.org(owner), keys.leases(org_tag(owner))]
         # Of an organization it counts too that it has no keys yet.
-        return _org(configured, await self.store.data.run(_READ, named, [worker, _LEASE_MS, _KEPT_MS, 1]))
+        return _org(configured, await self.store.data.run(_READ, named, [worker, RECORD_LEASE_MS, KEPT_MS, 1]))
 
     async def release(self, owners: Sequence[Owner]) -> None:
         """This process holds no lease of these records any more."""
@@ -86,7 +85,7 @@ class Shelf:
         else:
             tag, key, document = org_tag(record.id), keys.org(record.id), encode_org_keys(record.keys, record.updated_at)
         named = [key, keys.outbox(record.id), keys.leases(tag), keys.outdated(tag)]
-        args: list[Part] = [over, record.version, document, entry, keys.changes, write_owner(record.id), _KEPT_MS]
+        args: list[Part] = [over, record.version, document, entry, keys.changes, write_owner(record.id), KEPT_MS]
         return await self.store.control.run(_WRITE, named, args) == 1
 
     async def acknowledge(self, owner: Owner, version: int) -> tuple[int, Incarnation]:
@@ -105,10 +104,10 @@ class Shelf:
         await self.store.control.command("ZREMRANGEBYSCORE", self._outdated(record.id), "-inf", record.version)
 
     def _leases(self, owner: Owner) -> str:
-        return self.store.keys.leases(tenant_tag(owner) if isinstance(owner, UUID) else org_tag(owner))
+        return self.store.keys.leases(record_tag(owner))
 
     def _outdated(self, owner: Owner) -> str:
-        return self.store.keys.outdated(tenant_tag(owner) if isinstance(owner, UUID) else org_tag(owner))
+        return self.store.keys.outdated(record_tag(owner))
 
     async def reencrypt(self, tenant_id: UUID, now: float) -> bool:
         """Store a tenant's secrets under the present key, as a new version; False where they are already, or it is gone.

@@ -110,7 +110,7 @@ class Keyspace:
 
     def outbox(self, owner: UUID | str) -> str:
         """List: audit entries of changes that were made, of a tenant or an organization, on their way to the trail."""
-        return self._key(tenant_tag(owner) if isinstance(owner, UUID) else org_tag(owner), "outbox")
+        return self._key(record_tag(owner), "outbox")
 
     def audit(self, org: str) -> str:
         """Stream: the audit trail of an organization."""
@@ -134,6 +134,11 @@ def tenant_tag(tenant: UUID) -> str:
 
 def org_tag(org: str) -> str:
     return f"org:{_escape(org)}"
+
+
+def record_tag(owner: UUID | str) -> str:
+    """Of a record by its id: a tenant's is a UUID, an organization's its name."""
+    return tenant_tag(owner) if isinstance(owner, UUID) else org_tag(owner)
 
 
 def route_tag(route: str) -> str:

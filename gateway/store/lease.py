@@ -15,6 +15,8 @@ DRIFT = 0.02
 KEPT = 60
 """Seconds after which the store forgets a lease that was not renewed. Far longer than the lease, since its clock can step."""
 
+RECORD_LEASE_MS, KEPT_MS = int(RECORD_LEASE * 1000), KEPT * 1000
+
 
 def lease_until(asked: float, length: float = RECORD_LEASE) -> float:
     """When a lease that was asked for at `asked` ends for its holder. On the holder's monotonic clock."""

@@ -48,7 +48,7 @@ local changed, leases = {CHANGED, now}, {}
 for index = 1, take_number() do
   local key = take_key()
   leases[index] = take_key()
-  if (redis.call('HGET', key, 'v') or '0') ~= take_text() then
+  if not has_version(key, take_text()) then
     changed[#changed + 1] = index
   end
 end
@@ -101,11 +101,8 @@ end
 if #changed > 2 then
   return changed
 end
-local now_ms = math.floor(now / 1000)
 for _, key in ipairs(leases) do
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now_ms - record_kept)
-  redis.call('ZADD', key, now_ms + record_lease, worker)
-  redis.call('PEXPIRE', key, record_kept)
+  lease_record(key, worker, record_lease, record_kept)
 end
 
 -- Then whether everything fits. `taken` is what the demands before this one will have taken, by key.

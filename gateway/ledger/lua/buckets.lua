@@ -2,6 +2,9 @@
 --
 -- ARGV[1]  the time in microseconds since 1970, empty: the store's own
 --
+-- Records: a worker that holds the lease of one may decide under it. Their leases stand in sorted sets, workers by the end of
+-- their lease, in milliseconds since 1970.
+--
 -- Units that are lent to workers stand in a hash, with their ends in a sorted set: an epoch is the name under which one worker
 -- holds units of one bucket. Fields of the hash: `<epoch>` its units, `<epoch>:i` how many of them may be idle, `*` and `*:i` the
 -- sums. When an epoch has ended, its units come back: of a quota and of slots they are free again, of a rate they count as
@@ -32,6 +35,18 @@ local function take_number()
 end
 local function take_key()
   return KEYS[take_number()]
+end
+
+local function has_version(key, version)
+  return (redis.call('HGET', key, 'v') or '0') == version
+end
+
+-- For `length` milliseconds; one that was not renewed is forgotten after `kept`.
+local function lease_record(leases, worker, length, kept)
+  local now_ms = math.floor(now / 1000)
+  redis.call('ZREMRANGEBYSCORE', leases, '-inf', now_ms - kept)
+  redis.call('ZADD', leases, now_ms + length, worker)
+  redis.call('PEXPIRE', leases, kept)
 end
 
 -- units, ends: the hash and the sorted set. `kept` milliseconds after an end it must still be known.

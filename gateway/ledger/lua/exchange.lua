@@ -19,9 +19,9 @@
 --   keep    lent (two), lent (two), milliseconds, epoch, held, most -> 1 while the epoch stands
 --             Its end moves. Where it has ended already, `held` units are lent to it anew: they are in use, room or not. What it
 --             has beyond `most` (-1: whatever it has) comes back: a reply that was lost has lent it, and nobody knows of it.
---   extra_rate   rate, epoch, used, age, idle, extra -> as admit.lua answers for a demand that takes nothing
---   extra_quota  quota, epoch, idle, extra -> likewise
---   extra_slot   lent (two), limit, epoch, idle, extra -> likewise
+--   extra_rate   rate, epoch, used, age, extra -> as admit.lua answers for a demand that takes nothing
+--   extra_quota  quota, epoch, extra -> likewise
+--   extra_slot   lent (two), limit, epoch, extra -> likewise
 --   record  key, leases key, version -> 1 where the record has this version still: it is leased to the worker
 --   drop    key, holder: a reservation, of a sorted set
 --   made    key, counts key, resource, holder: the reservation becomes one that exists; once, whoever says so how often
@@ -122,7 +122,7 @@ end
 
 function item.extra_rate()
   local rate, epoch = take_rate(), take_text()
-  report(rate, epoch, take_number(), take_number(), take_number())
+  report(rate, epoch, take_number(), take_number(), 0)
   local time, rest = arrival_of(rate, now)
   time, rest = later(rate, time, rest, lent_of(rate.lent))
   local extra = cells_left(rate, time, rest, take_number())
@@ -132,7 +132,7 @@ end
 
 function item.extra_quota()
   local quota, epoch = take_quota(), take_text()
-  quota_back(quota, epoch, take_number())
+  quota_ended(quota)
   local by_tenant = used(quota.tenant, quota.metric, quota.of_tenant)
   local by_org = used(quota.org, quota.metric, quota.of_org)
   local extra = units_left(quota, by_tenant, by_org, take_number())
@@ -143,7 +143,6 @@ end
 function item.extra_slot()
   local lent, limit, epoch = take_lent(), take_number(), take_text()
   take_back_ended(lent)
-  give_back(lent, epoch, take_number(), true)
   local held = lent_of(lent)
   local extra = share(lent, limit - held, take_number())
   lend(lent, epoch, extra, extra)
@@ -152,13 +151,10 @@ end
 
 function item.record()
   local key, leases, version = take_key(), take_key(), take_text()
-  if (redis.call('HGET', key, 'v') or '0') ~= version then
+  if not has_version(key, version) then
     return tell(0)
   end
-  local now_ms = math.floor(now / 1000)
-  redis.call('ZREMRANGEBYSCORE', leases, '-inf', now_ms - record_kept)
-  redis.call('ZADD', leases, now_ms + record_lease, worker)
-  redis.call('PEXPIRE', leases, record_kept)
+  lease_record(leases, worker, record_lease, record_kept)
   tell(1)
 end
 
