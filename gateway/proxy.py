@@ -133,7 +133,7 @@ class Proxy:
         try:
             body.limit(admission.route.max_body)
             if admission.route.builtin is not None:
-                await self._counted(admission, None)
+                await self._counted(admission)
                 response = await self._machine.builtins[admission.route.builtin](admission.call)
                 await response(scope, receive, answer.send)
             elif scope["type"] == "websocket":
@@ -176,18 +176,20 @@ class Proxy:
         sighting.upstream_asked = True
         head = OutboundHead(call.request.method, call.request.target, self._outbound(admission, route.upstream))
         accepted = {**ours, "X-Request-Id": answer.request_id}
-        counted = partial(self._counted, admission, None)
+        counted = partial(self._counted, admission)
         refused = await tunnel(scope, receive, send, self._machine.upstreams, route.upstream, head, accepted, counted)
         if refused is None:
             sighting.upstream_status = answer.status = 101
             return
         sighting.upstream_status = refused.status
+        if refused.status < 500:
+            await self._counted(admission)
         await answer.start(refused.status, refused.headers, ours)
         await answer.body(refused.body, more=False)
 
-    async def _counted(self, admission: Admission, told: int | None) -> None:
+    async def _counted(self, admission: Admission) -> None:
         """Raises Refused where it is not known that the request's units are counted."""
-        receipt = self._machine.ledger.count(admission.charge, told)
+        receipt = self._machine.ledger.count(admission.charge, None)
         if receipt is not None:
             await receipt.wait()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -39,13 +39,22 @@ def gateway(server: OwnServer, upstream: Recorder, tmp_path_factory: pytest.Temp
     gateway.stop()
 
 
-def get(gateway: GatewayProcess, at: str, customer: Customer) -> bytes:
+_CLOSE = {"Connection": "close"}
+_UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def get(gateway: GatewayProcess, at: str, customer: Customer, more: Mapping[str, str] = _CLOSE) -> bytes:
     """All bytes that come until the gateway closes the connection."""
     address = urlsplit(gateway.public_url)
-    fields = "".join(f"{name}: {value}\r\n" for name, value in customer.bearer().items())
+    fields = "".join(f"{name}: {value}\r\n" for name, value in {**customer.bearer(), **more}.items())
     received = b""
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=15) as connection:
-        connection.sendall(f"GET {at} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n{fields}\r\n".encode())
+        connection.sendall(f"GET {at} HTTP/1.1\r\nHost: gateway\r\n{fields}\r\n".encode())
         with suppress(ConnectionError):
             while piece := connection.recv(1 << 16):
                 received += piece
@@ -90,3 +99,21 @@ def test_an_answer_whose_units_cannot_be_counted_does_not_look_complete(
     answers = [get(gateway, at, customer)[9:12] for _ in range(4)]
     assert answers == [b"200", b"200", b"200", b"429"]
     assert used(gateway, customer) == 3
+
+
+def test_a_refused_upgrade_whose_units_cannot_be_counted_is_not_given_to_the_client(
+    gateway: GatewayProcess, server: OwnServer, upstream: Recorder
+) -> None:
+    customer, at = provision(gateway, f"t-{uuid4().hex[:12]}", "small"), f"/metered/{uuid4().hex}"
+
+    def respond(seen: Seen) -> bytes:
+        server.pause()
+        return json_answer(_BODY, "403 Forbidden")
+
+    upstream.responses[at] = respond
+    try:
+        received = get(gateway, at, customer, _UPGRADE)
+    finally:
+        server.go_on()
+    assert received.startswith(b"HTTP/1.1 503"), received
+    assert len(upstream.at(at)) == 1
