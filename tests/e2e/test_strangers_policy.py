@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -148,7 +149,15 @@ def test_a_guard_with_settings_knows_request_and_tenant(gateway: GatewayProcess,
 def test_its_codes_are_seen_in_log_and_metrics_as_others_are(gateway: GatewayProcess) -> None:
     name = uuid4().hex
     gateway.public.get(f"/never/{name}")
-    (line,) = [line for line in gateway.log if line.get("path") == f"/never/{name}"]
+
+    def lines() -> list[dict[str, Any]]:
+        return [line for line in gateway.log if line.get("path") == f"/never/{name}"]
+
+    # It is written when the answer has been sent.
+    deadline = time.monotonic() + 10
+    while not lines() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    (line,) = lines()
     assert (line["status"], line["code"], line["route"]) == (403, "CLOSED", "never")
     metrics = gateway.admin.get(f"{gateway.admin_url}/metrics").text
     assert re.search(r'^tenantgate_requests_total\{.*code="CLOSED".*\} [1-9]', metrics, re.MULTILINE)

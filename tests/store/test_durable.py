@@ -89,7 +89,7 @@ async def test_a_store_that_does_not_answer_is_told_within_the_deadline(kept, tm
 
 
 async def test_a_store_that_does_not_sync_is_told(server, kept, caplog):
-    durable = Durable(server.url, "k", deadline=0.5)
+    durable = Durable(server.url, "k", deadline=2.0)
     await durable.wait()
     await kept.control.command("CONFIG", "SET", "appendfsync", "no")
     with pytest.raises(Refused) as refused:
