@@ -19,6 +19,7 @@ from gateway.decision import Decider
 from gateway.edge.observe import Observer
 from gateway.edge.request import RequestReader
 from gateway.errors import SHUTTING_DOWN, Refused
+from gateway.express import Express
 from gateway.forward.identity import IdentitySigner
 from gateway.forward.pool import Upstreams
 from gateway.identity.keysets import KeySets
@@ -33,7 +34,7 @@ from gateway.ledger.standby import Standby
 from gateway.ledger.usage import Usage
 from gateway.pipeline.chain import Chain
 from gateway.pipeline.policy import Authenticator, NamesTenant, Policy, Setup
-from gateway.proxy import Machine, Proxy
+from gateway.proxy import Proxy
 from gateway.registry.changes import Changes
 from gateway.registry.cipher import Cipher
 from gateway.registry.keys import Keys
@@ -48,6 +49,7 @@ from gateway.store.client import Observe
 from gateway.store.connect import Place, open_store, source_of
 from gateway.telemetry.logs import AccessLog
 from gateway.telemetry.metrics import Metrics
+from gateway.transaction import Machine
 
 
 class StartFault(Exception):
@@ -71,10 +73,11 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Gateway:
-    """A built gateway: the application of each listener, the registry behind them, and what is told of it. `drain` is called
-    before the public listener stops."""
+    """A built gateway: the application of each listener, the registry behind them, and what is told of it. `express` serves the
+    public one by our own protocol. `drain` is called before the public listener stops."""
 
     public: ASGIApp
+    express: Express
     admin: ASGIApp
     tenants: Tenants
     keys: Keys
@@ -166,7 +169,8 @@ async def open_gateway(
         listener.start()
         replay.start()
         try:
-            yield Gateway(Proxy(machine), admin, tenants, keys, metrics, checks, readiness.drain)
+            proxy = Proxy(machine)
+            yield Gateway(proxy, Express(machine, proxy), admin, tenants, keys, metrics, checks, readiness.drain)
         finally:
             await keysets.close()
             await ledger.close()

@@ -1,10 +1,12 @@
-"""The walk, as an ASGI application: from a request to its answer, in one straight line.
+"""The walk as an ASGI application: from a request to its answer, in one straight line.
 
-edge      bytes -> InboundRequest                          RequestReader.read
-decide    route, policies, ledger -> Admission or Refused  Decider.decide, and what it asks for
+edge      bytes -> InboundRequest                          RequestReader.read_scope
+decide    route, policies, ledger -> Admission or Refused  Transaction.decide, and what it asks for
 forward   stamp, sign, send, stream both ways              _forward, _tunnel
 settle    always, also on disconnect and on cancellation   _fulfil
-observe   one log line, the metrics                        Observer.observe
+observe   one log line, the metrics                        Transaction.observe
+
+Any ASGI server can carry requests here. Ours brings WebSockets, and what `express` does not carry by itself.
 """
 
 from __future__ import annotations
@@ -13,52 +15,25 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
-from gateway.api.billing import Builtin
-from gateway.decision import Admission, Ask, Decider, Reply, Trail
+from gateway.decision import Admission, Ask, Reply
 from gateway.edge.answer import Answer
 from gateway.edge.body import Body, ClientGone, cancelled_when_gone
 from gateway.edge.hygiene import check_framing
-from gateway.edge.observe import Observer, Sighting
-from gateway.edge.request import RequestReader, told
+from gateway.edge.request import peer_of, told
 from gateway.errors import INTERNAL_ERROR, SHUTTING_DOWN, Refused
-from gateway.forward.headers import inbound, outbound, usage_units
-from gateway.forward.identity import IdentitySigner
-from gateway.forward.pool import NotSent, OutboundHead, UpstreamAborted, Upstreams
+from gateway.forward.exchange import UpstreamAborted
+from gateway.forward.headers import body_length, inbound
 from gateway.forward.stream import UpstreamResponse
 from gateway.forward.websocket import tunnel
-from gateway.identity.keysets import KeySets
-from gateway.ledger.ledger import Effect, Ledger, Outcome
-from gateway.ledger.outage import Outage
+from gateway.ledger.ledger import Outcome
 from gateway.ledger.settlement import Receipt
-from gateway.pipeline.limits import limit_headers, overruns
-from gateway.pipeline.question import Admit, FetchKeys, Question, ReadBody, Resolve
-from gateway.pipeline.question import Answer as Answered
-from gateway.pipeline.request import InboundRequest
-from gateway.registry.records import Records
+from gateway.pipeline.question import ReadBody
+from gateway.transaction import Decided, Machine, Transaction
 
 _log = logging.getLogger("tenantgate.proxy")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the walk works with. Built once, in the composition root."""
-
-    reader: RequestReader
-    decider: Decider
-    keysets: KeySets
-    records: Records
-    ledger: Ledger
-    outage: Outage
-    upstreams: Upstreams
-    signer: IdentitySigner
-    builtins: Mapping[str, Builtin]
-    observer: Observer
-    body_idle: float
 
 
 class Proxy:
@@ -67,141 +42,134 @@ class Proxy:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3, for the scope types `http` and `websocket`."""
-        machine = self._machine
-        answer = Answer(scope, send, machine.reader.request_id(scope))
-        sighting = machine.observer.begin()
+        peer = peer_of(scope)
+        request_id = self._machine.reader.request_id(peer, scope["headers"])
+        transaction = Transaction(self._machine, request_id, str(scope.get("method", "GET")), peer)
+        await self.carry(scope, receive, send, transaction, None)
+
+    async def carry(
+        self, scope: Scope, receive: Receive, send: Send, transaction: Transaction, decided: Decided | None
+    ) -> None:
+        """Bring the transaction to its end. `decided` is None where nothing has been yet, the request being unread."""
+        answer = Answer(scope, send, transaction.request_id)
         try:
-            await self._walk(scope, receive, send, answer, sighting)
-        except Refused as refused:
-            sighting.refused = refused
-            await _refuse(scope, answer, refused, sighting.trail)
+            await self._walk(scope, receive, send, answer, transaction, decided)
+        except (Refused, UpstreamAborted) as error:
+            await _refuse(scope, answer, transaction, error)
         except ClientGone:
-            sighting.client_gone = True
-        except UpstreamAborted:
-            sighting.aborted = True
-            _abort(scope)
+            transaction.sighting.client_gone = True
         except asyncio.CancelledError:
             # The server has waited for its requests in flight as long as it may. They end here, with an answer of ours.
-            sighting.refused = Refused(SHUTTING_DOWN)
-            await _refuse(scope, answer, sighting.refused, sighting.trail)
+            await _refuse(scope, answer, transaction, Refused(SHUTTING_DOWN))
         except Exception:
             _log.exception("request failed", extra={"request_id": answer.request_id})
-            sighting.refused = Refused(INTERNAL_ERROR)
-            await _refuse(scope, answer, sighting.refused, sighting.trail)
+            await _refuse(scope, answer, transaction, Refused(INTERNAL_ERROR))
         finally:
+            received = 0
             if answer.request_body is not None:
+                received = answer.request_body.received
                 answer.request_body.close()
-            machine.observer.observe(scope, answer, sighting)
+            transaction.observe(answer.status, received, answer.sent)
 
-    async def _walk(self, scope: Scope, receive: Receive, send: Send, answer: Answer, sighting: Sighting) -> None:
-        request = sighting.request = self._machine.reader.read(scope, answer.request_id)
+    async def _walk(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        answer: Answer,
+        transaction: Transaction,
+        decided: Decided | None,
+    ) -> None:
+        request = transaction.sighting.request
+        if request is None:
+            request = transaction.sighting.request = self._machine.reader.read_scope(scope, answer.request_id)
         length = 0 if request.websocket else check_framing(request.fields)
         body = answer.request_body = Body(receive, length, self._machine.body_idle)
-        decided = await self._decide(request, body, sighting.trail)
+        decided = decided or transaction.decide(request)
+        while isinstance(decided, Ask):
+            question = decided.question
+            if isinstance(question, ReadBody):
+                decided = decided.answer(await body.whole(question.limit))
+            else:
+                decided = decided.answer(await self._machine.look_up(question))
         if isinstance(decided, Reply):
             await answer.start(decided.status, [], decided.headers)
             await answer.body(b"", more=False)
             return
-        await self._fulfil(decided, scope, receive, send, answer, body, sighting)
-
-    async def _decide(self, request: InboundRequest, body: Body, trail: Trail) -> Admission | Reply:
-        decided = self._machine.decider.decide(request, trail)
-        while isinstance(decided, Ask):
-            decided = decided.answer(await self._look_up(decided.question, body))
-        return decided
-
-    async def _look_up(self, question: Question, body: Body) -> Answered:
-        match question:
-            case Admit():
-                return await self._machine.outage.admit(question)
-            case Resolve(lookup, stale_for):
-                return await self._machine.records.resolve(lookup, stale_for)
-            case ReadBody(limit):
-                return await body.whole(limit)
-            case FetchKeys(issuer):
-                await self._machine.keysets.refresh(issuer)
-                return None
+        await self._fulfil(decided, scope, receive, send, answer, body, transaction)
 
     async def _fulfil(
-        self, admission: Admission, scope: Scope, receive: Receive, send: Send, answer: Answer, body: Body, sighting: Sighting
+        self,
+        admission: Admission,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        answer: Answer,
+        body: Body,
+        transaction: Transaction,
     ) -> None:
-        """Have the request answered, and settle. What the upstream failed is given back; what it served is counted, also
-        when the client did not stay for it."""
+        """Have the request answered, and settle."""
         outcome = Outcome.REFUND
-        trail = sighting.trail
-        trail.answer_headers.update(limit_headers(admission.standings, older=admission.route.x_ratelimit_headers))
+        transaction.admit(admission)
         try:
             body.limit(admission.route.max_body)
             if admission.route.builtin is not None:
-                await self._counted(admission)
+                await _counted(transaction)
                 response = await self._machine.builtins[admission.route.builtin](admission.call)
                 await response(scope, receive, answer.send)
             elif scope["type"] == "websocket":
-                await self._tunnel(admission, scope, receive, send, answer, sighting)
+                await self._tunnel(scope, receive, send, answer, transaction)
             else:
                 async with cancelled_when_gone(body):
-                    await self._forward(admission, answer, body, sighting)
+                    await self._forward(answer, body, transaction)
             outcome = Outcome.DELIVERED if answer.status < 500 else Outcome.REFUND
         except ClientGone:
             outcome = Outcome.CLIENT_GONE
             raise
-        except NotSent:
-            sighting.not_sent = True
+        except Refused as refused:
+            transaction.fail(refused)
             raise
         finally:
-            if outcome is not Outcome.REFUND:
-                sighting.overruns = overruns(admission.standings, sighting.usage_units)
-            self._machine.ledger.settle_soon(admission.charge, outcome, sighting.usage_units, _effect(sighting))
+            transaction.settle(outcome)
 
-    async def _forward(self, admission: Admission, answer: Answer, body: Body, sighting: Sighting) -> None:
-        call, route = admission.call, admission.route
-        assert route.upstream is not None
-        head = OutboundHead(call.request.method, call.request.target, self._outbound(admission, route.upstream), body.length)
-        sighting.upstream_asked = True
-        response = await self._machine.upstreams.send(route.upstream, head, None if body.length == 0 else body.chunks())
-        sighting.upstream_status, sighting.timings = response.status, response.timings
-        sighting.usage_units = usage_units(response.headers)
+    async def _forward(self, answer: Answer, body: Body, transaction: Transaction) -> None:
+        upstream, head = transaction.upstream, transaction.outbound(body.length)
+        response = await self._machine.upstreams.send(upstream, head, None if body.length == 0 else body.chunks())
         try:
-            counts = response.status < 500
-            receipt = self._machine.ledger.count(admission.charge, sighting.usage_units) if counts else None
-            await _relay(response, answer, sighting.trail.answer_headers, receipt)
+            receipt = transaction.responded(response.status, response.headers, response.timings)
+            await _relay(response, answer, transaction.answer_headers, receipt)
         finally:
             await response.aclose()
 
-    async def _tunnel(
-        self, admission: Admission, scope: Scope, receive: Receive, send: Send, answer: Answer, sighting: Sighting
-    ) -> None:
-        call, route, ours = admission.call, admission.route, sighting.trail.answer_headers
-        assert route.upstream is not None
-        sighting.upstream_asked = True
-        head = OutboundHead(call.request.method, call.request.target, self._outbound(admission, route.upstream))
+    async def _tunnel(self, scope: Scope, receive: Receive, send: Send, answer: Answer, transaction: Transaction) -> None:
+        ours, head, sighting = transaction.answer_headers, transaction.outbound(), transaction.sighting
         accepted = {**ours, "X-Request-Id": answer.request_id}
-        counted = partial(self._counted, admission)
-        refused = await tunnel(scope, receive, send, self._machine.upstreams, route.upstream, head, accepted, counted)
+
+        async def counted() -> None:
+            await _counted(transaction)
+
+        upstream = transaction.upstream
+        refused = await tunnel(scope, receive, send, self._machine.upstreams, upstream, head, accepted, counted)
         if refused is None:
             sighting.upstream_status = answer.status = 101
             return
         sighting.upstream_status = refused.status
         if refused.status < 500:
-            await self._counted(admission)
+            await counted()
         await answer.start(refused.status, refused.headers, ours)
         await answer.body(refused.body, more=False)
 
-    async def _counted(self, admission: Admission) -> None:
-        """Raises Refused where it is not known that the request's units are counted."""
-        receipt = self._machine.ledger.count(admission.charge, None)
-        if receipt is not None:
-            await receipt.wait()
 
-    def _outbound(self, admission: Admission, upstream: str) -> list[tuple[bytes, bytes]]:
-        call = admission.call
-        identity = self._machine.signer.token(call, upstream, call.request.received_at)
-        return outbound(call, admission.route.chain, identity, keep_authorization=admission.route.keep_authorization)
+async def _counted(transaction: Transaction) -> None:
+    """Raises Refused where it is not known that the request's units are counted."""
+    receipt = transaction.count()
+    if receipt is not None:
+        await receipt.wait()
 
 
 async def _relay(response: UpstreamResponse, answer: Answer, ours: Mapping[str, str], receipt: Receipt | None) -> None:
     """Stream the response to the client. Its last byte waits for the `receipt`: what a client has whole is counted."""
-    left = None if receipt is None else _length(response, answer)
+    left = None if receipt is None else body_length(response.status, response.headers, head_only=answer.head_only)
     if receipt is not None and left == 0:
         await receipt.wait()
     await answer.start(response.status, inbound(response.headers), ours)
@@ -216,33 +184,14 @@ async def _relay(response: UpstreamResponse, answer: Answer, ours: Mapping[str, 
     await answer.body(b"", more=False)
 
 
-def _length(response: UpstreamResponse, answer: Answer) -> int | None:
-    """Bytes of the response's body, None where only its end tells."""
-    if answer.head_only or response.status in (204, 304):
-        return 0
-    return next((int(value) for name, value in response.headers if name.lower() == b"content-length"), None)
-
-
-def _effect(sighting: Sighting) -> Effect:
-    """What the request has done at the upstream. A 5xx says that something went wrong there, not how far it got."""
-    status = sighting.upstream_status
-    if sighting.not_sent or not sighting.upstream_asked:
-        return Effect.NOTHING
-    if status is None or status >= 500 or 300 <= status < 400:
-        return Effect.UNKNOWN
-    return Effect.DONE if status < 300 else Effect.NOTHING
-
-
-async def _refuse(scope: Scope, answer: Answer, refused: Refused, trail: Trail) -> None:
+async def _refuse(scope: Scope, answer: Answer, transaction: Transaction, error: Refused | UpstreamAborted) -> None:
     """Say why, where an answer can still be given; where it has begun, it must not look as if it had ended well."""
-    if answer.started:
+    refused = transaction.fail(error)
+    if refused is None or answer.started:
         _abort(scope)
         return
-    challenged = any(name == "WWW-Authenticate" for name, _ in refused.headers)
-    if refused.problem.status == 401 and trail.route is not None and not challenged:
-        refused = replace(refused, headers=(*refused.headers, *trail.route.chain.challenges()))
     with suppress(ClientGone):
-        await answer.refuse(refused, trail.answer_headers)
+        await answer.refuse(refused, transaction.answer_headers)
 
 
 def _abort(scope: Scope) -> None:

@@ -7,12 +7,15 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.app import StartFault, open_gateway
-from gateway.edge.protocol import GatewayProtocol
+from gateway.app import Gateway, StartFault, open_gateway
+from gateway.edge.asgi import AsgiServer
+from gateway.edge.connection import ClientConnection
+from gateway.edge.handler import Server
 from gateway.edge.websocket import GatewayWebSocket
 from gateway.errors import Refused
 from gateway.identity.keyring import KeyFault
@@ -26,8 +29,8 @@ Cannot: tuple[type[Exception], ...] = (Faults, StartFault, EmbeddedStoreError, K
 Ready = Callable[[str, str], None]
 """Told the URLs of the public and of the admin listener."""
 
-# Seconds. Longer than load balancers keep their connections (60 s is usual), so that none of them meets one just closed.
-_KEEP_ALIVE = 75
+# Seconds for which the body of a call may stand still.
+_ADMIN_BODY_IDLE = 10.0
 
 
 class Bound:
@@ -47,15 +50,15 @@ class Bound:
 class Listening:
     """A listening socket and the application behind it.
 
-    `drain` is in seconds. `date_header`: the server adds `Date`; not before an application that hands on an upstream's.
+    `server` takes the HTTP requests, `app` the WebSockets. `drain` is in seconds.
     """
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, *, drain: float, date_header: bool) -> None:
+    def __init__(self, app: ASGIApp, server: Server, listener: socket.socket, *, drain: float) -> None:
         self._socket = listener
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=GatewayProtocol,
+                http=partial(ClientConnection, server),  # type: ignore[arg-type]  # all that is done with it is to call it
                 ws=GatewayWebSocket,
                 ws_max_size=1 << 20,
                 ws_per_message_deflate=False,  # its processor time and memory are the clients' to spend, not ours
@@ -64,8 +67,7 @@ class Listening:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                date_header=date_header,
-                timeout_keep_alive=_KEEP_ALIVE,
+                date_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=max(1, round(drain)),
             )
@@ -74,6 +76,9 @@ class Listening:
     async def run(self) -> None:
         """Serve until `stop`; requests in flight are finished before it returns, as far as `drain` seconds allow."""
         await self._server.serve(sockets=[self._socket])
+        for connection in list(self._server.server_state.connections):
+            if isinstance(connection, ClientConnection):
+                connection.expire()
 
     def stop(self) -> None:
         self._server.should_exit = True
@@ -96,17 +101,17 @@ async def serve_until_signalled(settings: Settings, ready: Ready) -> None:
         public_at, admin_at = settings.listeners.public, settings.listeners.admin
         public, admin = Bound(public_at.host, public_at.port), Bound(admin_at.host, admin_at.port)
         # The public one stops first, so that the admin one can tell about it until the end.
-        listenings = public_listening(gateway.public, public.socket, settings), admin_listening(gateway.admin, admin.socket)
+        listenings = public_listening(gateway, public.socket, settings), admin_listening(gateway, admin.socket)
         ready(public.url, admin.url)
         await serve_until(stop_signalled(), listenings, gateway.drain)
 
 
-def public_listening(app: ASGIApp, listener: socket.socket, settings: Settings) -> Listening:
-    return Listening(app, listener, drain=settings.listeners.public.drain, date_header=False)
+def public_listening(gateway: Gateway, listener: socket.socket, settings: Settings) -> Listening:
+    return Listening(gateway.public, gateway.express, listener, drain=settings.listeners.public.drain)
 
 
-def admin_listening(app: ASGIApp, listener: socket.socket) -> Listening:
-    return Listening(app, listener, drain=1, date_header=True)
+def admin_listening(gateway: Gateway, listener: socket.socket) -> Listening:
+    return Listening(gateway.admin, AsgiServer(gateway.admin, _ADMIN_BODY_IDLE), listener, drain=1)
 
 
 def stop_signalled() -> asyncio.Event:

@@ -29,7 +29,7 @@ LINES = [
     {"policies", "settings", "routing"},
     {"store", "ledger", "registry", "identity", "forward", "telemetry"},
     {"decision"},
-    {"edge", "api", "proxy"},
+    {"edge", "api", "transaction", "proxy", "express"},
     {"app", "server", "workers"},
     {"cli"},
 ]

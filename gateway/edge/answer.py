@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from email.utils import formatdate
+from functools import lru_cache
 from math import ceil
+from time import time
 
 from starlette.types import Message, Scope, Send
 
@@ -21,6 +23,8 @@ from gateway.errors import (
 )
 
 from .body import Body, ClientGone
+
+Fields = Sequence[tuple[bytes, bytes]]
 
 # Whoever sends these may understand the rest of the connection differently too.
 _LAST_WORDS = frozenset(
@@ -51,6 +55,44 @@ def refusal_headers(refused: Refused) -> Iterable[tuple[str, str]]:
     yield from refused.headers
 
 
+def answer_fields(fields: Fields, extra: Mapping[str, str], request_id: str) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, framing left out. `fields` as they come from an upstream, names in lower case; `extra` are ours
+    and replace those of the same name. `Vary` adds up, and an upstream's `Date` stays (RFC 9110, 6.6.1)."""
+    ours = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in extra.items()}
+    if b"vary" in ours:
+        ours[b"vary"] = b", ".join([value for name, value in fields if name == b"vary"] + [ours[b"vary"]])
+    ours[b"x-request-id"] = request_id.encode("latin-1")
+    headers = [field for field in fields if field[0] not in ours]
+    headers += ours.items()
+    if all(name != b"date" for name, _ in fields):
+        headers.append((b"date", date()))
+    return headers
+
+
+def date() -> bytes:
+    """The present second, as `Date` has it."""
+    return _date(int(time()))
+
+
+@lru_cache(1)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode("ascii")
+
+
+def refusal(refused: Refused, request_id: str, *, head_only: bool) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Headers and body of the problem document."""
+    document = b"" if head_only else problem_document(refused, request_id)
+    fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in refusal_headers(refused)]
+    if not head_only:
+        fields.append((b"content-length", str(len(document)).encode()))
+    return fields, document
+
+
+def is_last_word(refused: Refused) -> bool:
+    """Whether the connection ends with this refusal."""
+    return refused.problem in _LAST_WORDS
+
+
 class Answer:
     """One answer to one request. Knows what it has sent, for the log and for what may still be said.
 
@@ -69,18 +111,11 @@ class Answer:
         self.started = False
         self.complete = False
 
-    async def start(self, status: int, fields: Sequence[tuple[bytes, bytes]], extra: Mapping[str, str]) -> None:
-        """`fields` as they come from an upstream; `extra` are ours and replace those of the same name. `Vary` adds up, and an
-        upstream's `Date` stays (RFC 9110, 6.6.1)."""
-        ours = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in extra.items()}
-        if b"vary" in ours:
-            ours[b"vary"] = b", ".join([value for name, value in fields if name.lower() == b"vary"] + [ours[b"vary"]])
-        ours[b"x-request-id"] = self.request_id.encode("latin-1")
+    async def start(self, status: int, fields: Fields, extra: Mapping[str, str]) -> None:
+        """`fields` and `extra` as in `answer_fields`."""
+        headers = answer_fields(fields, extra, self.request_id)
         if not self._websocket and (self.request_body is None or not self.request_body.complete):
-            ours[b"connection"] = b"close"
-        headers = [(name, value) for name, value in fields if name.lower() not in ours] + list(ours.items())
-        if all(name.lower() != b"date" for name, _ in fields):
-            headers.append((b"date", formatdate(usegmt=True).encode("ascii")))
+            headers = [field for field in headers if field[0] != b"connection"] + [(b"connection", b"close")]
         self.started, self.status = True, status
         await self._emit({"type": "http.response.start", "status": status, "headers": headers})
 
@@ -90,11 +125,8 @@ class Answer:
         await self._emit({"type": "http.response.body", "body": piece, "more_body": more})
 
     async def refuse(self, refused: Refused, extra: Mapping[str, str]) -> None:
-        document = b"" if self.head_only else problem_document(refused, self.request_id)
-        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in refusal_headers(refused)]
-        if not self.head_only:
-            fields.append((b"Content-Length", str(len(document)).encode()))
-        if refused.problem in _LAST_WORDS and not self._websocket:
+        fields, document = refusal(refused, self.request_id, head_only=self.head_only)
+        if is_last_word(refused) and not self._websocket:
             extra = {**extra, "Connection": "close"}
         await self.start(refused.problem.status, fields, extra)
         await self.body(document, more=False)
@@ -102,7 +134,7 @@ class Answer:
     async def send(self, message: Message) -> None:
         """The `send` of an ASGI application that answers in our place."""
         if message["type"] == "http.response.start":
-            await self.start(message["status"], message["headers"], {})
+            await self.start(message["status"], [(name.lower(), value) for name, value in message["headers"]], {})
         else:
             await self.body(message.get("body", b""), more=message.get("more_body", False))
 

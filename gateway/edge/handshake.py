@@ -9,6 +9,9 @@ from websockets.exceptions import InvalidHeader
 from websockets.headers import parse_connection, parse_extension, parse_subprotocol, parse_upgrade
 
 from gateway.errors import BAD_REQUEST, HEADERS_TOO_LARGE, Refused
+from gateway.routing.canonical import check_target
+
+from .head import Head
 
 # Read again by the library that takes over, which would answer in its own way to what it can't read.
 _PARSERS: Mapping[bytes, Callable[[str], object]] = {
@@ -20,6 +23,16 @@ _PARSERS: Mapping[bytes, Callable[[str], object]] = {
 _KEY = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 # The longest line that the library which reads the handshake takes.
 _MAX_LINE = 8190
+
+
+def handshake_fault(head: Head) -> Refused | None:
+    """Why the upgrade that `head` asks for can't come about."""
+    try:
+        check_handshake(head.method.encode("ascii"), "1.1" if head.current else "1.0", head.fields)
+        check_target(head.target)
+    except Refused as refused:
+        return refused
+    return None
 
 
 def check_handshake(method: bytes, version: str, fields: Iterable[tuple[bytes, bytes]]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from gateway.errors import BAD_REQUEST, DUPLICATE_HEADER, HEADERS_TOO_LARGE, LOOKALIKE_HEADER, Refused
 
@@ -35,8 +36,11 @@ _SINGLE_VALUED = frozenset({b"x-tenant", b"x-tenant-id", b"x-tenant-ref", b"x-ap
 # Whoever took a look-alike of these for the real one would see another end of the request.
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+# All that may stand in a value: everything but control characters other than the tab.
+_PLAIN = bytes(byte for byte in range(256) if byte == 0x09 or 0x20 <= byte != 0x7F)
+_MAX_NAMES = 4096
 _NOT_ASCII = re.compile(rb"[^\x20-\x7e]")
+_ONE_HOST = "A request has exactly one Host, a name or an address with an optional port."
 _HOST = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -48,21 +52,33 @@ class HeaderRules:
         self._single_valued = _SINGLE_VALUED | references
         self._plain = self._security | _FRAMING
         self._skeletons = frozenset(_skeleton(name) for name in self._plain)
+        self._names: dict[bytes, bool] = {}
 
-    def check(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
+    def check(self, fields: Sequence[tuple[bytes, bytes]]) -> None:
         """`fields` as parsed, names in lower case. Raises Refused."""
-        seen: set[bytes] = set()
-        size = 0
-        for count, (name, value) in enumerate(fields, start=1):
+        size, seen, names = 0, set[bytes](), self._names
+        for name, value in fields:
             size += len(name) + len(value) + 4
-            if size > MAX_HEADER_BYTES or count > MAX_HEADERS:
-                raise Refused(HEADERS_TOO_LARGE, f"At most {MAX_HEADERS} headers and {MAX_HEADER_BYTES} bytes are accepted.")
-            if _TOKEN.fullmatch(name) is None or _CONTROL.search(value):
-                raise Refused(BAD_REQUEST, "A header holds a control character, or its name is not a token.")
-            if name in self._security:
+            is_security = names.get(name)
+            if is_security is None:
+                is_security = self._learn(name)
+            if is_security:
                 self._check_security(name, value, seen)
-            elif name not in self._plain and _skeleton(name) in self._skeletons:
-                raise Refused(LOOKALIKE_HEADER, f"{name.decode()} looks like another header that is read here.")
+        if size > MAX_HEADER_BYTES or len(fields) > MAX_HEADERS:
+            raise Refused(HEADERS_TOO_LARGE, f"At most {MAX_HEADERS} headers and {MAX_HEADER_BYTES} bytes are accepted.")
+        if b"".join([value for _, value in fields]).translate(None, _PLAIN):
+            raise Refused(BAD_REQUEST, "A header holds a control character.")
+
+    def _learn(self, name: bytes) -> bool:
+        """Whether the header says who calls. Raises Refused; what is remembered of good names is bounded."""
+        if _TOKEN.fullmatch(name) is None:
+            raise Refused(BAD_REQUEST, "The name of a header is not a token.")
+        if name not in self._plain and _skeleton(name) in self._skeletons:
+            raise Refused(LOOKALIKE_HEADER, f"{name.decode()} looks like another header that is read here.")
+        if len(self._names) >= _MAX_NAMES:
+            self._names.clear()
+        self._names[name] = name in self._security
+        return self._names[name]
 
     def _check_security(self, name: bytes, value: bytes, seen: set[bytes]) -> None:
         if name in seen or (name in self._single_valued and b"," in value):
@@ -92,9 +108,16 @@ def check_framing(fields: Iterable[tuple[bytes, bytes]]) -> int | None:
 def host_of(fields: Iterable[tuple[bytes, bytes]]) -> str:
     """The one Host, in lower case. Raises Refused."""
     hosts = [value for name, value in fields if name == b"host"]
-    if len(hosts) != 1 or _HOST.fullmatch(hosts[0]) is None or b".." in hosts[0]:
-        raise Refused(BAD_REQUEST, "A request has exactly one Host, a name or an address with an optional port.")
-    return hosts[0].decode("ascii").lower()
+    if len(hosts) != 1:
+        raise Refused(BAD_REQUEST, _ONE_HOST)
+    return _host(hosts[0])
+
+
+@lru_cache(1024)
+def _host(value: bytes) -> str:
+    if _HOST.fullmatch(value) is None or b".." in value:
+        raise Refused(BAD_REQUEST, _ONE_HOST)
+    return value.decode("ascii").lower()
 
 
 def origin_form(target: bytes, host: str) -> bytes:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from starlette.types import Scope
-
 from gateway.clock import Clock
 from gateway.decision import Trail
 from gateway.errors import CLIENT_CLOSED_REQUEST, UPSTREAM_CLOSED, Problem, Refused
@@ -15,15 +13,16 @@ from gateway.pipeline.request import InboundRequest
 from gateway.telemetry.logs import AccessEntry, AccessLog
 from gateway.telemetry.metrics import Metrics
 
-from .answer import Answer
-from .request import peer_of
 
-
-@dataclass
+@dataclass(slots=True)
 class Sighting:
-    """What is seen of one request while it is served."""
+    """What is seen of one request while it is served. `status` is what the client was answered, 0 where nothing was; `received`
+    and `sent` are bytes of the bodies."""
 
     started: float
+    request_id: str
+    method: str
+    peer: str
     trail: Trail = field(default_factory=Trail)
     request: InboundRequest | None = None
     refused: Refused | None = None
@@ -35,6 +34,9 @@ class Sighting:
     usage_units: int | None = None
     overruns: Mapping[str, int] = field(default_factory=dict)
     timings: Timings = field(default_factory=Timings)
+    status: int = 0
+    received: int = 0
+    sent: int = 0
 
     @property
     def problem(self) -> Problem | None:
@@ -51,18 +53,17 @@ class Observer:
         self._log = log
         self._clock = clock
 
-    def begin(self) -> Sighting:
-        return Sighting(self._clock.monotonic())
+    def begin(self, request_id: str, method: str, peer: str) -> Sighting:
+        return Sighting(self._clock.monotonic(), request_id, method, peer)
 
-    def observe(self, scope: Scope, answer: Answer, sighting: Sighting) -> None:
+    def observe(self, sighting: Sighting) -> None:
         trail, problem, request = sighting.trail, sighting.problem, sighting.request
         seconds = self._clock.monotonic() - sighting.started
-        method = request.method if request is not None else str(scope.get("method", "GET"))
-        status = answer.status or (problem.status if problem is not None else 0)
+        status = sighting.status or (problem.status if problem is not None else 0)
         route = None if trail.route is None else trail.route.name
         upstream = None if trail.route is None or not sighting.upstream_asked else trail.route.upstream
         slug = None if trail.tenant is None else trail.tenant.slug
-        self._metrics.request(route, method, status, "OK" if problem is None else problem.code, slug, seconds)
+        self._metrics.request(route, sighting.method, status, "OK" if problem is None else problem.code, slug, seconds)
         for shadowed in trail.shadowed:
             self._metrics.shadow_refusal(route, shadowed.code)
         for metric, units in sighting.overruns.items():
@@ -71,10 +72,10 @@ class Observer:
             self._metrics.upstream(upstream, sighting.upstream_status, sighting.timings.connect, sighting.timings.first_byte)
         self._log.write(
             AccessEntry(
-                request_id=answer.request_id,
-                method=method,
+                request_id=sighting.request_id,
+                method=sighting.method,
                 path="" if request is None else request.path,
-                client_ip=peer_of(scope) if request is None else request.client_ip,
+                client_ip=sighting.peer if request is None else request.client_ip,
                 status=status,
                 seconds=seconds,
                 route=route,
@@ -83,8 +84,8 @@ class Observer:
                 tenant=trail.tenant,
                 upstream=upstream,
                 upstream_seconds=sighting.timings.first_byte,
-                bytes_in=0 if answer.request_body is None else answer.request_body.received,
-                bytes_out=answer.sent,
+                bytes_in=sighting.received,
+                bytes_out=sighting.sent,
                 shadowed=trail.shadowed,
                 overruns=sighting.overruns,
             )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from uuid import UUID
 
 import uuid_utils
 
 Network = IPv4Network | IPv6Network
+Fields = Iterable[tuple[bytes, bytes]]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.\-]{8,128}")
 # https://www.w3.org/TR/trace-context/#traceparent-header-field-values, version 00.
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -25,44 +27,55 @@ class Origin:
     forwarded_for: str
 
 
-def origin_of(peer: str, scheme: str, headers: Mapping[str, str], trusted: Sequence[Network]) -> Origin:
-    """The right-most address of `X-Forwarded-For` that is no trusted proxy; the peer itself where it is none."""
-    if not _is_trusted(peer, trusted):
-        return Origin(peer, scheme, peer)
-    hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",") if hop.strip()]
-    client, known = peer, [peer]
-    for hop in reversed(hops):
-        address = _address(hop)
-        if address is None:
-            break
-        client = str(address)
-        known.append(client)
-        if not _is_trusted(client, trusted):
-            break
-    claimed = headers.get("x-forwarded-proto", "").lower()
-    return Origin(client, claimed if claimed in ("http", "https") else scheme, ", ".join(reversed(known)))
+class Origins:
+    """What proxies of the networks `trusted` say is believed; what anybody else says of where a request came from is not."""
 
+    def __init__(self, trusted: Sequence[Network] = ()) -> None:
+        self._trusted = tuple(trusted)
+        self._is_trusted = lru_cache(4096)(self._lies_in_trusted)
 
-def request_id_of(peer: str, headers: Mapping[str, str], trusted: Sequence[Network]) -> str:
-    """A trusted proxy's `X-Request-Id` where it is well formed, else a new one."""
-    given = headers.get("x-request-id", "")
-    if given and _is_trusted(peer, trusted) and _REQUEST_ID.fullmatch(given):
-        return given
-    return new_request_id()
+    def of(self, peer: str, scheme: str, fields: Fields) -> Origin:
+        """The right-most address of `X-Forwarded-For` that is no trusted proxy; the peer itself where it is none."""
+        if not self._is_trusted(peer):
+            return Origin(peer, scheme, peer)
+        hops = [hop.strip() for hop in _joined(fields, b"x-forwarded-for").split(",") if hop.strip()]
+        client, known = peer, [peer]
+        for hop in reversed(hops):
+            address = _address(hop)
+            if address is None:
+                break
+            client = str(address)
+            known.append(client)
+            if not self._is_trusted(client):
+                break
+        claimed = _joined(fields, b"x-forwarded-proto").lower()
+        return Origin(client, claimed if claimed in ("http", "https") else scheme, ", ".join(reversed(known)))
+
+    def request_id(self, peer: str, fields: Fields) -> str:
+        """A trusted proxy's `X-Request-Id` where it is well formed, else a new one."""
+        if self._is_trusted(peer):
+            given = _joined(fields, b"x-request-id")
+            if _REQUEST_ID.fullmatch(given):
+                return given
+        return new_request_id()
+
+    def _lies_in_trusted(self, peer: str) -> bool:
+        address = _address(peer)
+        return address is not None and any(address in network for network in self._trusted)
 
 
 def new_request_id() -> str:
     return UUID(bytes=uuid_utils.uuid7().bytes).hex
 
 
-def traceparent_of(headers: Mapping[str, str]) -> str | None:
-    given = headers.get("traceparent", "")
+def traceparent_of(fields: Fields) -> str | None:
+    given = _joined(fields, b"traceparent")
     return given if _TRACEPARENT.fullmatch(given) else None
 
 
-def _is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
-    address = _address(peer)
-    return address is not None and any(address in network for network in trusted)
+def _joined(fields: Fields, wanted: bytes) -> str:
+    """The values of a header, joined as those of one list (RFC 9110, 5.3); empty where there is none."""
+    return ", ".join([value.decode("latin-1") for name, value in fields if name == wanted])
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from starlette.types import Scope
@@ -12,8 +12,9 @@ from gateway.errors import BAD_REQUEST, Refused
 from gateway.pipeline.request import InboundRequest
 from gateway.routing.canonical import check_target
 
+from .head import Fields, Head
 from .hygiene import HeaderRules, host_of, origin_form
-from .origin import Network, origin_of, request_id_of, traceparent_of
+from .origin import Network, Origins, traceparent_of
 
 EXTENSION = "tenantgate"
 """ASGI extension of our own protocol: a `Told` for each request."""
@@ -44,33 +45,38 @@ class RequestReader:
     def __init__(self, clock: Clock, trusted: Sequence[Network] = (), references: frozenset[bytes] = frozenset()) -> None:
         """`trusted`: networks of proxies in front. `references`: headers that name a tenant, beside the built-in ones."""
         self._clock = clock
-        self._trusted = tuple(trusted)
+        self._origins = Origins(trusted)
         self._rules = HeaderRules(references)
 
-    def request_id(self, scope: Scope) -> str:
-        """Known before anything is checked, since a refusal carries it too."""
-        peer, headers = peer_of(scope), {}
-        for name, value in scope["headers"]:
-            if name == b"x-request-id":
-                headers["x-request-id"] = value.decode("latin-1")
-        return request_id_of(peer, headers, self._trusted)
+    def request_id(self, peer: str, fields: Iterable[tuple[bytes, bytes]]) -> str:
+        """Known before anything is checked, since a refusal carries it too. `peer` is the address at the other end."""
+        return self._origins.request_id(peer, fields)
 
-    def read(self, scope: Scope, request_id: str) -> InboundRequest:
-        """Raises Refused for every fault of hygiene."""
-        known = told(scope)
+    def read_scope(self, scope: Scope, request_id: str) -> InboundRequest:
+        """From ASGI. Raises Refused for every fault of hygiene."""
+        known, is_websocket = told(scope), scope["type"] == "websocket"
         if known is not None and known.fault is not None:
             raise known.fault
-        fields: tuple[tuple[bytes, bytes], ...] = tuple(scope["headers"])
+        method = "GET" if is_websocket else scope["method"]
+        fields = tuple(scope["headers"])
+        return self._read(method, _target(scope), fields, peer_of(scope), _scheme(scope), request_id, websocket=is_websocket)
+
+    def read_head(self, head: Head, peer: str, scheme: str, request_id: str) -> InboundRequest:
+        """From our own protocol. Raises Refused likewise."""
+        if head.fault is not None:
+            raise head.fault
+        return self._read(head.method, head.target, head.fields, peer, scheme, request_id, websocket=False)
+
+    def _read(
+        self, method: str, target: bytes, fields: Fields, peer: str, scheme: str, request_id: str, *, websocket: bool
+    ) -> InboundRequest:
         self._rules.check(fields)
         host = host_of(fields)
-        target = origin_form(_target(scope), host)
+        target = origin_form(target, host)
         check_target(target)
-        method = "GET" if scope["type"] == "websocket" else scope["method"]
         if method in _REFUSED_METHODS:
             raise Refused(BAD_REQUEST, f"{method} is not accepted.")
-        plain = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields}
-        peer = peer_of(scope)
-        origin = origin_of(peer, _scheme(scope), plain, self._trusted)
+        origin = self._origins.of(peer, scheme, fields)
         return InboundRequest(
             method=method,
             target=target,
@@ -80,8 +86,8 @@ class RequestReader:
             scheme=origin.scheme,
             request_id=request_id,
             received_at=self._clock.now(),
-            websocket=scope["type"] == "websocket",
-            traceparent=traceparent_of(plain),
+            websocket=websocket,
+            traceparent=traceparent_of(fields),
             forwarded_for=origin.forwarded_for,
         )
 

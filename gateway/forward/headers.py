@@ -126,6 +126,13 @@ def usage_units(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
     return int(values[0]) if len(values) == 1 and values[0].isdigit() and len(values[0]) <= 9 else None
 
 
+def body_length(status: int, headers: Iterable[tuple[bytes, bytes]], *, head_only: bool) -> int | None:
+    """Bytes of a response's body, None where only its end tells. Names in lower case; `head_only`: HEAD was asked."""
+    if head_only or status in (204, 304):
+        return 0
+    return next((int(value) for name, value in headers if name == b"content-length"), None)
+
+
 def _own(request: InboundRequest, identity: str) -> Iterable[tuple[bytes, bytes]]:
     chain = request.forwarded_for or request.client_ip or "unknown"
     yield b"X-Request-Id", request.request_id.encode("ascii")

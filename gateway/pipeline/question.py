@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from .call import Call
 from .demand import Demand, Standing
@@ -30,6 +31,10 @@ class WholeBody:
 
     sha256: str
     content: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, content: bytes) -> WholeBody:
+        return cls(sha256(content).hexdigest(), content if len(content) <= SMALL_BODY else None)
 
 
 SMALL_BODY = 1 << 20

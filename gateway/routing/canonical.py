@@ -25,14 +25,16 @@ def check_target(target: bytes) -> None:
     path, _, query = target.partition(b"?")
     if _PATH.fullmatch(path) is None:
         raise Refused(BAD_PATH, "The path holds a character that must be encoded, or a broken escape.")
-    if _ENCODED_DANGER.search(path):
-        raise Refused(BAD_PATH, "The path holds an encoded control character or overlong UTF-8.")
-    segments = _ENCODED_DOT.sub(b".", path).split(b"/")
+    if b"%" in path:
+        if _ENCODED_DANGER.search(path):
+            raise Refused(BAD_PATH, "The path holds an encoded control character or overlong UTF-8.")
+        path = _ENCODED_DOT.sub(b".", path)
+    segments = path.split(b"/")
     if b"." in segments or b".." in segments:
         raise Refused(BAD_PATH, "The path holds a dot segment.")
     if b"" in segments[1:-1]:
         raise Refused(BAD_PATH, "The path holds a doubled slash.")
-    if _QUERY.fullmatch(query) is None:
+    if query and _QUERY.fullmatch(query) is None:
         raise Refused(BAD_REQUEST, "The query holds a character that must be encoded, or a broken escape.")
 
 

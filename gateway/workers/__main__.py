@@ -46,7 +46,7 @@ async def _work(number: int, listener: socket.socket, end: socket.socket) -> Non
         async with open_gateway(settings, place=place, worker=number) as gateway:
             answering = asyncio.create_task(_answer(channel, gateway))
             channel.send({"serving": True})
-            await serve_until(stop, [public_listening(gateway.public, listener, settings)], gateway.drain)
+            await serve_until(stop, [public_listening(gateway, listener, settings)], gateway.drain)
         answering.cancel()
         # What was counted since the last question.
         channel.send({"metrics": _metrics(gateway)})

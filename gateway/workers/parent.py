@@ -36,7 +36,7 @@ async def _serve_by_workers(count: int, settings: Settings, ready: Ready, logs: 
         crew = Crew(settings, place, count, public.socket, logs)
         # What can't be built is found out here, and told once.
         async with open_gateway(settings, place=place, others=crew) as gateway:
-            listening = admin_listening(gateway.admin, admin.socket)
+            listening = admin_listening(gateway, admin.socket)
 
             async def tell() -> None:
                 await crew.all_serve.wait()

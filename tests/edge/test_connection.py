@@ -9,8 +9,9 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gateway.edge import protocol
+from gateway.edge import connection
 from gateway.edge.answer import Answer
+from gateway.edge.asgi import AsgiServer
 from gateway.edge.body import Body
 from gateway.edge.request import told
 
@@ -26,17 +27,17 @@ async def walk(scope: Scope, receive: Receive, send: Send) -> None:
         await answer.body(b"hi", more=False)
 
 
-Served = tuple[asyncio.StreamReader, asyncio.StreamWriter, list[protocol.GatewayProtocol]]
+Served = tuple[asyncio.StreamReader, asyncio.StreamWriter, list[connection.ClientConnection]]
 
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[Served]:
     """A client's end of a connection, and the server's."""
     config, state = Config(walk, lifespan="off", interface="asgi3", log_config=None, proxy_headers=False), ServerState()
-    connections: list[protocol.GatewayProtocol] = []
+    connections: list[connection.ClientConnection] = []
 
-    def accept() -> protocol.GatewayProtocol:
-        connections.append(protocol.GatewayProtocol(config, state, {}))
+    def accept() -> connection.ClientConnection:
+        connections.append(connection.ClientConnection(AsgiServer(walk, 1.0), config, state, {}))
         return connections[-1]
 
     server = await asyncio.get_running_loop().create_server(accept, "127.0.0.1", 0)
@@ -58,7 +59,7 @@ async def talk(*pieces: bytes) -> bytes:
 
 
 async def test_a_head_that_does_not_come_in_time_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_WITHIN", 0.3)
+    monkeypatch.setattr(connection, "HEAD_WITHIN", 0.3)
     received = await talk(b"GET / HTTP/1.1\r\nHost: a")
     assert received.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in received
@@ -69,12 +70,12 @@ async def test_a_head_that_does_not_come_in_time_is_408(monkeypatch: pytest.Monk
 async def test_a_connection_on_which_nothing_is_asked_is_closed_silently(
     monkeypatch: pytest.MonkeyPatch, beginning: bytes
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_WITHIN", 0.3)
+    monkeypatch.setattr(connection, "HEAD_WITHIN", 0.3)
     assert await talk(beginning) == b""
 
 
 async def test_a_second_head_on_a_connection_is_timed_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_WITHIN", 0.3)
+    monkeypatch.setattr(connection, "HEAD_WITHIN", 0.3)
     received = await talk(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHo", b"s")
     assert received.startswith(b"HTTP/1.1 200 ")
     assert b"HTTP/1.1 408 " in received
@@ -92,8 +93,8 @@ async def test_a_kept_connection_may_ask_once_more_after_the_end_was_announced()
     async with serving() as (reader, writer, connections):
         writer.write(asking)
         assert (await reader.readuntil(b"hi")).startswith(b"HTTP/1.1 200 ")
-        (connection,) = connections
-        connection.shutdown()
+        (kept,) = connections
+        kept.shutdown()
         writer.write(asking)
         last = await asyncio.wait_for(reader.read(), 10)
         assert last.startswith(b"HTTP/1.1 200 ")
@@ -101,7 +102,7 @@ async def test_a_kept_connection_may_ask_once_more_after_the_end_was_announced()
 
 
 async def test_a_kept_connection_that_asks_no_more_is_closed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "_LAST_CALL", 0.01)
+    monkeypatch.setattr(connection, "_LAST_CALL", 0.01)
     async with serving() as (reader, writer, connections):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await reader.readuntil(b"hi")

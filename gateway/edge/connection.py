@@ -1,0 +1,300 @@
+"""A client's connection: the server side of HTTP/1.1 (RFC 9112), under uvicorn as its `http` protocol.
+
+One request at a time: what a client sends ahead waits as bytes, and is read when the answer before it has ended. Everything is
+a callback; nothing here starts a task. What was read is handed to the `Handler` of the request, which answers by `start`,
+`write` and `finish`, at once or later.
+
+A message that is broken becomes a head with a fault, which is refused like any other request: so it is logged and counted, and
+answered when its turn has come. Nothing is read as a request after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+from uvicorn.server import ServerState
+
+from gateway.errors import REQUEST_TIMEOUT, SHUTTING_DOWN, Refused
+
+from .deadline import Deadline
+from .handler import Handler, Server
+from .handshake import handshake_fault
+from .head import Head, read_head
+from .incoming import Incoming
+from .outgoing import Fields, Outgoing
+from .pipe import Pipe
+from .websocket import become_websocket
+
+HEAD_WITHIN = 10.0
+"""Seconds that a head may take, from its first byte, or from the connection's beginning."""
+KEEP_ALIVE = 75.0
+"""Longer than load balancers keep their connections (60 s is usual), so that none of them meets one just closed."""
+
+# Seconds for which a kept connection may still bring a request after the gateway has been told to stop: its client can't know
+# yet, and would take the end for a failure.
+_LAST_CALL = 0.5
+# Seconds for which what a client still sends is read and dropped after an answer that ends the connection: one who is cut off
+# while sending loses the answer (RFC 9112, 9.6).
+_LINGER = 5.0
+_MAX_AHEAD = 64 << 10
+
+
+class ClientConnection(asyncio.Protocol):
+    """`peer` is the address at the other end; empty where there is none, as on a Unix socket. `handler` has the request that is
+    being answered."""
+
+    def __init__(
+        self,
+        server: Server,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.loop = _loop or asyncio.get_event_loop()
+        self.config = config
+        self.app_state = app_state
+        # uvicorn names its own protocols there; all that it does with them is to call `shutdown`.
+        self.connections = cast(set[ClientConnection], server_state.connections)
+        self.server_state = server_state
+        self._server = server
+        self._deadline = Deadline(self.loop, self._is_late)
+        self._incoming = Incoming()
+        self._outgoing = Outgoing(Head())
+        self.handler: Handler | None = None
+        # Whether a request is being answered; one is being read; its body is wanted.
+        self._busy, self._in_head, self._wants_body = False, True, False
+        self._advancing = self._is_ending = self._lingering = self._closed = False
+
+    # Called by the transport and by uvicorn
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._pipe = Pipe(self.transport, self.loop)
+        self.remote, self.local = get_remote_addr(self.transport), get_local_addr(self.transport)
+        self.peer = "" if self.remote is None else self.remote[0]
+        self.scheme = "https" if is_ssl(self.transport) else "http"
+        self.connections.add(self)
+        self._deadline.set(HEAD_WITHIN)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed = True
+        self._deadline.close()
+        self.connections.discard(self)
+        if self.handler is not None:
+            self.handler.gone()
+
+    def eof_received(self) -> None:
+        """A client that sends no more is taken for gone, as most servers do. The transport closes."""
+
+    def shutdown(self) -> None:
+        """No more requests after this one, or after one more where the client can't know yet."""
+        self._is_ending = True
+        if not self._busy:
+            self.loop.call_later(_LAST_CALL, self._close_unless_busy)
+
+    def expire(self) -> None:
+        """The time for requests in flight is over."""
+        if self.handler is not None:
+            self.handler.broken(Refused(SHUTTING_DOWN))
+        self._close()
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering or self._closed:
+            return
+        incoming = self._incoming
+        incoming.received = incoming.received + data if incoming.received else data
+        if not self._busy:
+            self._advance()
+        elif not incoming.complete and self._wants_body:
+            self._read_body()
+        elif len(incoming.received) > _MAX_AHEAD:
+            self._pipe.pause_reading()
+
+    def pause_writing(self) -> None:
+        self._pipe.writing_paused()
+        self._watch()
+        if self.handler is not None:
+            self.handler.pause()
+
+    def resume_writing(self) -> None:
+        self._pipe.writing_resumed()
+        self._watch()
+        if self.handler is not None:
+            self.handler.resume()
+
+    # Called by handlers
+
+    def resume_body(self) -> None:
+        """The body is wanted from now on."""
+        if self._incoming.complete or self._closed:
+            return
+        self._wants_body = True
+        self._watch()
+        self._pipe.resume_reading()
+        if self._incoming.received:
+            self.loop.call_soon(self._read_body)
+        else:
+            self._pipe.send(self._outgoing.interim())
+
+    def pause_body(self) -> None:
+        self._wants_body = False
+        self._watch()
+
+    def start(self, status: int, fields: Fields, *, sized: bool) -> None:
+        """The head of the answer, without framing but `Content-Length`. It leaves with the first piece of the body, or at the
+        end of this turn of the loop. `sized`: `fields` tell the body's length, or there is none.
+
+        What follows on a connection whose request was not read to its end is no request, so the answer ends it.
+        """
+        if not self._incoming.complete or self._is_ending:
+            self._outgoing.persistent = False
+        self._pipe.hold(self._outgoing.start(status, fields, sized=sized))
+
+    def close_after(self) -> None:
+        """Let the answer be the last one."""
+        self._outgoing.persistent = False
+
+    def write(self, piece: bytes) -> None:
+        """A piece of the body."""
+        self._pipe.send(self._outgoing.piece(piece))
+
+    def finish(self, piece: bytes = b"") -> None:
+        """The last piece. The connection goes on to the next request, or closes."""
+        self._pipe.send(self._outgoing.last(piece))
+        self.handler = None
+        if self._closed:
+            return
+        if not self._outgoing.persistent or self._is_ending:
+            self._end()
+            return
+        self._busy = False
+        if self._advancing:
+            return
+        if self._incoming.received:
+            # Not at once: the handler has still to settle this one.
+            self.loop.call_soon(self._advance)
+        else:
+            self._pipe.resume_reading()
+            self._watch_head()
+
+    def abort(self) -> None:
+        """Drop the connection, where an answer must not look as if it had ended well. The handler hears nothing more."""
+        self.handler = None
+        self._closed = True
+        self._deadline.close()
+        self.transport.abort()
+
+    # Reading requests
+
+    def _advance(self) -> None:
+        """Read requests until one of them has to be waited for."""
+        if self._busy or self._lingering:
+            return
+        self._advancing = True
+        while not (self._busy or self._closed):
+            head = self._incoming.next_head()
+            if head is None:
+                break
+            self._begin(read_head(head) if isinstance(head, bytes) else head)
+        self._advancing = False
+        if not (self._busy or self._closed):
+            self._pipe.resume_reading()
+            self._watch_head()
+
+    def _begin(self, head: Head) -> None:
+        self.server_state.total_requests += 1
+        if head.to_websocket and head.fault is None:
+            head.fault = handshake_fault(head)
+            if head.fault is None:
+                self._hand_over(head)
+                return
+        self._busy, self._in_head, self._wants_body = True, False, False
+        self._outgoing = Outgoing(head)
+        self._deadline.lift()
+        handler = self._server.serve(self, head, self._incoming.begin_body(head))
+        self.handler = None if self._closed else handler
+
+    def _read_body(self) -> None:
+        handler, incoming = self.handler, self._incoming
+        if handler is None or incoming.complete or not self._wants_body:
+            return
+        try:
+            for piece in incoming.pieces():
+                handler.body(piece)
+                if self.handler is not handler:
+                    return
+        except Refused as refused:
+            self._break(handler, refused)
+            return
+        self._watch()
+        if incoming.complete:
+            handler.end()
+
+    def _break(self, handler: Handler, refused: Refused) -> None:
+        self._outgoing.persistent = self._wants_body = False
+        self._deadline.lift()
+        handler.broken(refused)
+
+    def _hand_over(self, head: Head) -> None:
+        self._deadline.close()
+        self._closed = True
+        self.connections.discard(self)
+        become_websocket(self, head, self._incoming.received)
+
+    # Deadlines, and what flows
+
+    def _watch_head(self) -> None:
+        if not self._pipe.is_writable:
+            return
+        if self._incoming.received and not self._in_head:
+            self._in_head = True
+            self._deadline.set(HEAD_WITHIN)
+        elif not self._in_head:
+            self._deadline.set(KEEP_ALIVE)
+
+    def _watch(self) -> None:
+        """Wait for the client where it is its turn."""
+        if not self._pipe.is_writable or (self._wants_body and not self._incoming.complete):
+            self._deadline.set(self._server.body_idle)
+        elif self._busy:
+            self._deadline.lift()
+        else:
+            self._watch_head()
+
+    def _is_late(self) -> None:
+        handler, idle = self.handler, self._server.body_idle
+        if self._lingering:
+            self.transport.abort()
+        elif not self._pipe.is_writable:
+            # A reader that takes nothing holds what others could use.
+            self._watch() if self._pipe.moves() else self.transport.abort()
+        elif handler is not None:
+            self._break(handler, Refused(REQUEST_TIMEOUT, f"The body stood still for {idle:g} s."))
+        elif self._incoming.received:
+            late = Refused(REQUEST_TIMEOUT, f"The head of a request has to come within {HEAD_WITHIN:g} s.")
+            self._begin(Head(fault=late))
+        else:
+            self._close()
+
+    # The end
+
+    def _end(self) -> None:
+        """After the last answer: close, but not while the client is still sending."""
+        if self._incoming.complete or not self._pipe.end():
+            self._close()
+            return
+        self._lingering, self._incoming.received = True, b""
+        self._pipe.resume_reading()
+        self._deadline.set(_LINGER)
+
+    def _close_unless_busy(self) -> None:
+        if not self._busy:
+            self._close()
+
+    def _close(self) -> None:
+        self._deadline.close()
+        self.transport.close()

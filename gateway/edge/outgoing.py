@@ -1,0 +1,55 @@
+"""One answer as bytes (RFC 9112, 6 and 7). No sockets."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from .head import Head
+
+_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode("ascii")) for status in HTTPStatus}
+
+Fields = list[tuple[bytes, bytes]]
+
+
+class Outgoing:
+    """The answer to the request of `head`. `persistent`: the connection goes on after it."""
+
+    __slots__ = ("_bodiless", "_chunked", "_head", "_started", "_waits", "persistent")
+
+    def __init__(self, head: Head) -> None:
+        self._head = head
+        self._chunked = self._bodiless = False
+        self._started = False
+        self._waits = head.continues
+        self.persistent = head.persistent and head.fault is None
+
+    def interim(self) -> bytes:
+        """What a client is told that waits before it sends the body (RFC 9110, 10.1.1), once."""
+        waits, self._waits = self._waits and not self._started, False
+        return b"HTTP/1.1 100 Continue\r\n\r\n" if waits else b""
+
+    def start(self, status: int, fields: Fields, *, sized: bool) -> bytes:
+        """The head. `fields` name no framing but `Content-Length`; `sized`: they do, or there is no body."""
+        self._started = True
+        self._bodiless = self._head.method == "HEAD" or status in (204, 304)
+        lines = [_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, *[b"%b: %b\r\n" % field for field in fields]]
+        if not (sized or self._bodiless):
+            if self._head.current:
+                self._chunked = True
+                lines.append(b"transfer-encoding: chunked\r\n")
+            else:
+                self.persistent = False
+        if not self.persistent:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        return b"".join(lines)
+
+    def piece(self, data: bytes) -> bytes:
+        """A piece of the body."""
+        if self._bodiless or not data:
+            return b""
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
+
+    def last(self, data: bytes) -> bytes:
+        """The last piece, which may be empty, and the end."""
+        return self.piece(data) + b"0\r\n\r\n" if self._chunked and not self._bodiless else self.piece(data)
