@@ -47,7 +47,7 @@ from gateway.settings.schema import RouteSettings, Secrets, Settings
 from gateway.settings.values import journal_dir_of, metrics_of, orgs_of, plans_of, resources_of, stale_for
 from gateway.store.client import Observe
 from gateway.store.connect import Place, open_store, source_of
-from gateway.telemetry.logs import AccessLog
+from gateway.telemetry.access import AccessLog
 from gateway.telemetry.metrics import Metrics
 from gateway.transaction import Machine
 
@@ -172,6 +172,7 @@ async def open_gateway(
             proxy = Proxy(machine)
             yield Gateway(proxy, Express(machine, proxy), admin, tenants, keys, metrics, checks, readiness.drain)
         finally:
+            log.flush()
             await keysets.close()
             await ledger.close()
             await replay.close()

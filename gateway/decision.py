@@ -24,13 +24,16 @@ from gateway.errors import (
 )
 from gateway.pipeline.call import Call, Customer
 from gateway.pipeline.chain import Chain
-from gateway.pipeline.claim import Claim, Evidence, KeysNeeded
+from gateway.pipeline.claim import Claim, KeysNeeded
 from gateway.pipeline.demand import Standing
 from gateway.pipeline.limits import refusal, shadowed
 from gateway.pipeline.lookup import Lookup, Record, TenantByRef
+from gateway.pipeline.memo import IdentityMemo
+from gateway.pipeline.policy import Authenticator
 from gateway.pipeline.principal import ANONYMOUS, Principal
 from gateway.pipeline.question import Admit, Answer, Changed, Denied, FetchKeys, Granted, Question, ReadBody, Resolve, WholeBody
 from gateway.pipeline.request import InboundRequest
+from gateway.pipeline.verified import Credential, Verified
 from gateway.routing.match import Route, Router
 from gateway.tenancy.org import Organization
 from gateway.tenancy.plan import Plan
@@ -118,6 +121,8 @@ class Decider:
         self._take = take
         self._plans = plans
         self._orgs = orgs
+        self._verified = Verified()
+        self._customers = IdentityMemo[Customer]()
 
     def decide(self, request: InboundRequest, trail: Trail) -> Admission | Reply | Ask:
         return _advance(self._walk(request, trail), None)
@@ -126,13 +131,14 @@ class Decider:
         route = trail.route = self._router.match(request)
         if route.chain.cross_origin is not None and _is_preflight(request):
             return (yield from _preflight(route, request))
-        claim = yield from _claim(route.chain, request)
-        body = (yield from _whole_body(route.max_body)) if claim is not None and claim.needs_body else None
+        credential = yield from self._credential(route.chain, request)
+        needs_body = credential is not None and credential.claim.needs_body
+        body = (yield from _whole_body(route.max_body)) if needs_body else None
         sight = _Sight(self._records, route.stale_for)
         for _ in range(_ROUNDS):
             noted: list[Problem] = []
             try:
-                call = yield from self._identify(route, request, claim, body, sight, trail)
+                call = yield from self._identify(route, request, credential, body, sight, trail)
                 route.chain.check(call, noted)
                 if route.chain.reads_body:
                     body = body or (yield from _whole_body(route.max_body))
@@ -154,27 +160,37 @@ class Decider:
             sight = _Sight(self._records, route.stale_for)
         raise Refused(STORE_UNAVAILABLE, "The tenant's record kept changing during the request.", retry_after=1)
 
+    def _credential(self, chain: Chain, request: InboundRequest) -> Generator[Question, Answer, Credential | None]:
+        authenticator = chain.authenticator(request)
+        if authenticator is None:
+            return None
+        reusable = chain.reusable.get(authenticator)
+        proven = None if reusable is None else self._verified.find(reusable, request)
+        if proven is not None:
+            return Credential(proven.claim, reusable, proven)
+        return Credential((yield from _claim(authenticator, request)), reusable)
+
     def _identify(
         self,
         route: Route,
         request: InboundRequest,
-        claim: Claim | None,
+        credential: Credential | None,
         body: WholeBody | None,
         sight: _Sight,
         trail: Trail,
     ) -> Generator[Question, Answer, Call]:
-        if claim is None:
+        if credential is None:
             anonymous = trail.principal = route.chain.anonymous or ANONYMOUS
             return Call(request, route.name, route.upstream, anonymous)
-        record = yield from sight.find(claim.lookup)
-        principal = trail.principal = claim.prove(Evidence(record, None if body is None else body.sha256))
+        record = yield from sight.find(credential.claim.lookup)
+        principal = trail.principal = credential.prove(record, None if body is None else body.sha256, self._verified, request)
         if principal.acts_for is not None:
             record = yield from sight.find(principal.acts_for)
             _check_acting(principal, record, trail)
         customer = None
         if isinstance(record, Tenant):
             trail.tenant = record
-            customer = self._customer(record)
+            customer = self._customers(lambda: self._customer(record), record)
         call = Call(request, route.name, route.upstream, principal, customer)
         if route.chain.cross_origin is not None:
             trail.answer_headers.update(route.chain.cross_origin.expose(call))
@@ -236,10 +252,7 @@ def _whole_body(limit: int) -> Generator[Question, Answer, WholeBody]:
     return body
 
 
-def _claim(chain: Chain, request: InboundRequest) -> Generator[Question, Answer, Claim | None]:
-    authenticator = chain.authenticator(request)
-    if authenticator is None:
-        return None
+def _claim(authenticator: Authenticator, request: InboundRequest) -> Generator[Question, Answer, Claim]:
     try:
         return authenticator.authenticate(request)
     except KeysNeeded as needed:

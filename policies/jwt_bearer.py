@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Annotated, ClassVar
 
@@ -23,8 +23,8 @@ from gateway.errors import (
     TOKEN_REVOKED,
     Problem,
 )
-from gateway.pipeline.claim import Evidence
-from gateway.pipeline.issuer import Issuer
+from gateway.pipeline.claim import Claim, Evidence
+from gateway.pipeline.issuer import Issuer, KeySet
 from gateway.pipeline.jws import CHALLENGE, Token, parse, refuse
 from gateway.pipeline.lookup import TenantBySlug
 from gateway.pipeline.policy import Phase, PolicyConfig, Setup
@@ -70,8 +70,14 @@ class JwtBearer:
         token = _bearer(request)
         return token is not None and not token.startswith(self._key_prefix)
 
+    def presented(self, request: InboundRequest) -> str:
+        return _bearer(request) or ""
+
+    def holds(self, claim: Claim, now: float) -> bool:
+        return isinstance(claim, JwtClaim) and now < claim.expires and claim.generation == claim.keys.generation
+
     def authenticate(self, request: InboundRequest) -> JwtClaim:
-        token = parse(_bearer(request) or "")
+        token = parse(self.presented(request))
         issuer = issuer_of(token, self._issuers)
         verify(token, issuer)
         return validate(token.payload, issuer, request.received_at)
@@ -81,7 +87,8 @@ class JwtBearer:
 class JwtClaim:
     """A token that holds by itself. What is left to see is whether its tenant exists and has not revoked it.
 
-    `org`: the organization to which its issuer is confined; None: to none.
+    `org`: the organization to which its issuer is confined; None: to none. `expires`: when it ends, leeway included. `keys` are
+    those that it was verified with, as they were at `generation`.
     """
 
     tenant: str
@@ -91,6 +98,9 @@ class JwtClaim:
     scopes: frozenset[str]
     token_id: str | None
     issued_at: float | None
+    expires: float
+    keys: KeySet = field(compare=False)
+    generation: int = 0
     needs_body: ClassVar[bool] = False
 
     @property
@@ -141,7 +151,7 @@ def validate(payload: Mapping[str, object], issuer: Issuer, now: float) -> JwtCl
     _check_purpose(payload)
     if issuer.audience is not None and not _is_audience(payload.get("aud"), issuer.audience):
         refuse(TOKEN_INVALID, "The token's `aud` is not the one that is expected here.")
-    issued_at = _check_times(payload, issuer.leeway, now)
+    issued_at, expires = _check_times(payload, issuer.leeway, now)
     subject, tenant = _text(payload, "sub"), _text(payload, issuer.tenant_claim)
     if subject is None or tenant is None:
         refuse(TOKEN_INVALID, f"The token needs the claims `sub` and `{issuer.tenant_claim}`, each one string.")
@@ -155,6 +165,9 @@ def validate(payload: Mapping[str, object], issuer: Issuer, now: float) -> JwtCl
         scopes=_scopes(payload, issuer.scope_claim),
         token_id=_text(payload, "jti"),
         issued_at=issued_at,
+        expires=expires,
+        keys=issuer.keys,
+        generation=issuer.keys.generation,
     )
 
 
@@ -184,8 +197,8 @@ def _is_audience(said: object, expected: str) -> bool:
     return said == expected
 
 
-def _check_times(payload: Mapping[str, object], leeway: float, now: float) -> float | None:
-    """Returns `iat`. Each instant is moved by `leeway` seconds in the token's favour."""
+def _check_times(payload: Mapping[str, object], leeway: float, now: float) -> tuple[float | None, float]:
+    """Returns `iat`, and when the token ends. Each instant is moved by `leeway` seconds in the token's favour."""
     expires, starts, issued = (_instant(payload, name) for name in ("exp", "nbf", "iat"))
     if expires is None:
         refuse(TOKEN_INVALID, "The token needs the claim `exp`.")
@@ -193,7 +206,7 @@ def _check_times(payload: Mapping[str, object], leeway: float, now: float) -> fl
         refuse(TOKEN_EXPIRED)
     if max(starts or 0.0, issued or 0.0) > now + leeway:
         refuse(TOKEN_NOT_ACTIVE)
-    return issued
+    return issued, expires + leeway
 
 
 def _instant(payload: Mapping[str, object], name: str) -> float | None:

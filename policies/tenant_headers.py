@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import MutableMapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 from urllib.parse import quote
 
 from gateway.pipeline.call import Call
@@ -19,6 +19,7 @@ class TenantHeaders:
     different subjects never look the same and none can end a header. What is not known is not sent."""
 
     phase: ClassVar[Phase] = Phase.STAMP
+    by_caller: ClassVar[Literal[True]] = True
 
     class Config(PolicyConfig):
         pass

@@ -10,7 +10,7 @@ from gateway.decision import Trail
 from gateway.errors import CLIENT_CLOSED_REQUEST, UPSTREAM_CLOSED, Problem, Refused
 from gateway.forward.exchange import Timings
 from gateway.pipeline.request import InboundRequest
-from gateway.telemetry.logs import AccessEntry, AccessLog
+from gateway.telemetry.access import AccessEntry, AccessLog
 from gateway.telemetry.metrics import Metrics
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from uuid import UUID
 
 import uuid_utils
 
@@ -65,7 +64,7 @@ class Origins:
 
 
 def new_request_id() -> str:
-    return UUID(bytes=uuid_utils.uuid7().bytes).hex
+    return uuid_utils.uuid7().hex
 
 
 def traceparent_of(fields: Fields) -> str | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from gateway.pipeline.call import Call
 from gateway.pipeline.chain import Chain
+from gateway.pipeline.memo import IdentityMemo
 from gateway.pipeline.policy import NamesTenant
-from gateway.pipeline.request import InboundRequest
 
 # RFC 9110, 7.6.1, with what HTTP/1.1 upgrades and proxies add to it. Their meaning ends at this hop.
 _HOP_BY_HOP = frozenset(
@@ -70,7 +71,6 @@ _IDENTITY = frozenset(
 _FOLD = bytes(ord(chr(c).lower()) if chr(c).isalnum() and c < 128 else 0x2D for c in range(256))
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
-_VIA = (b"Via", b"1.1 tenantgate")
 # What a policy may not stamp: framing, the hop's own, and what is set below.
 _OWN = _HOP_BY_HOP | {
     b"content-length",
@@ -92,23 +92,77 @@ def outbound(call: Call, chain: Chain, identity: str, *, keep_authorization: boo
     `Host` is the one that the client sent. `Via` is added (RFC 9110, 7.6.3). Raises ValueError where a policy stamps a header
     that is the gateway's own.
     """
-    request = call.request
-    stamps: dict[str, str] = {}
-    chain.stamp(call, stamps)
-    stamped = [(name.encode("ascii"), value.encode("latin-1")) for name, value in stamps.items()]
-    replaced = _references(chain).union([name.translate(_FOLD) for name, _ in stamped])
-    if not replaced.isdisjoint(_OWN):
-        raise ValueError("a policy stamps a header that the gateway sets itself")
-    named = _connection_options(request.fields)
-    kept = [
-        (name, value)
-        for name, value in request.fields
-        if _may_go_out(name)
-        and name not in named
-        and name.translate(_FOLD) not in replaced
-        and (keep_authorization or name != b"authorization")
-    ]
-    return [(b"Host", request.host.encode("ascii")), *kept, *stamped, *_own(request, identity)]
+    request, rewriting = call.request, _rewriting(chain, keep_authorization)
+    stamped = rewriting.stamped(call)
+    named, passes = _connection_options(request.fields), stamped.passes
+    host = request.host.encode("ascii")
+    fields = [(b"Host", host), *[f for f in request.fields if passes[f[0]] and f[0] not in named], *stamped.fields]
+    fields.append((b"X-Request-Id", request.request_id.encode("ascii")))
+    if request.traceparent is not None:
+        fields.append((b"traceparent", request.traceparent.encode("ascii")))
+    fields += _origin(request.forwarded_for or request.client_ip or "unknown", request.host, request.scheme)
+    fields.append((b"X-Gateway-Identity", identity.encode("ascii")))
+    return fields
+
+
+class _Passes(dict[bytes, bool]):
+    """Whether a client's header goes on, by its name. Names come from outside, so what is remembered of them is bounded."""
+
+    def __init__(self, dropped: frozenset[bytes]) -> None:
+        super().__init__()
+        self._dropped = dropped
+
+    def __missing__(self, name: bytes) -> bool:
+        if len(self) >= _NAMES:
+            self.clear()
+        verdict = self[name] = _may_go_out(name) and name.translate(_FOLD) not in self._dropped
+        return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamped:
+    """What policies set, and what of the client's passes beside it: nothing whose place they have taken."""
+
+    fields: tuple[tuple[bytes, bytes], ...]
+    passes: _Passes
+
+
+class _Rewriting:
+    """How the requests of one route are rewritten."""
+
+    def __init__(self, chain: Chain, keep_authorization: bool) -> None:
+        self._chain = chain
+        authenticators = (*chain.authenticators, *chain.others)
+        # Headers in which the operator has tenants named.
+        references = [name for policy in authenticators if isinstance(policy, NamesTenant) for name in policy.security_headers]
+        self._dropped = frozenset(name.encode("ascii").translate(_FOLD) for name in references)
+        if not keep_authorization:
+            self._dropped |= {b"authorization"}
+        self._by_caller = IdentityMemo[_Stamped]()
+        self._passes: dict[frozenset[bytes], _Passes] = {}
+
+    def stamped(self, call: Call) -> _Stamped:
+        if not self._chain.stamps_by_caller:
+            return self._stamp(call)
+        return self._by_caller(lambda: self._stamp(call), call.principal, call.customer)
+
+    def _stamp(self, call: Call) -> _Stamped:
+        stamps: dict[str, str] = {}
+        self._chain.stamp(call, stamps)
+        fields = tuple((name.encode("ascii"), value.encode("latin-1")) for name, value in stamps.items())
+        names = frozenset(name.translate(_FOLD) for name, _ in fields)
+        if not (names | self._dropped).isdisjoint(_OWN):
+            raise ValueError("a policy stamps a header that the gateway sets itself")
+        if names not in self._passes:
+            # A policy that makes names up as it goes must not fill the memory.
+            if len(self._passes) >= _STAMPS:
+                self._passes.clear()
+            self._passes[names] = _Passes(names | self._dropped)
+        return _Stamped(fields, self._passes[names])
+
+
+_rewriting = lru_cache(1024)(_Rewriting)
+_NAMES, _STAMPS = 4096, 64
 
 
 def inbound(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -133,17 +187,15 @@ def body_length(status: int, headers: Iterable[tuple[bytes, bytes]], *, head_onl
     return next((int(value) for name, value in headers if name == b"content-length"), None)
 
 
-def _own(request: InboundRequest, identity: str) -> Iterable[tuple[bytes, bytes]]:
-    chain = request.forwarded_for or request.client_ip or "unknown"
-    yield b"X-Request-Id", request.request_id.encode("ascii")
-    if request.traceparent is not None:
-        yield b"traceparent", request.traceparent.encode("ascii")
-    yield b"X-Forwarded-For", chain.encode("ascii")
-    yield b"X-Forwarded-Proto", request.scheme.encode("ascii")
-    yield b"X-Forwarded-Host", request.host.encode("ascii")
-    yield b"Forwarded", _forwarded(chain.split(", "), request.host, request.scheme).encode("ascii")
-    yield _VIA
-    yield b"X-Gateway-Identity", identity.encode("ascii")
+@lru_cache(4096)
+def _origin(chain: str, host: str, scheme: str) -> Sequence[tuple[bytes, bytes]]:
+    return (
+        (b"X-Forwarded-For", chain.encode("ascii")),
+        (b"X-Forwarded-Proto", scheme.encode("ascii")),
+        (b"X-Forwarded-Host", host.encode("ascii")),
+        (b"Forwarded", _forwarded(chain.split(", "), host, scheme).encode("ascii")),
+        (b"Via", b"1.1 tenantgate"),
+    )
 
 
 def _forwarded(hops: Sequence[str], host: str, scheme: str) -> str:
@@ -179,11 +231,3 @@ def _may_go_out(name: bytes) -> bool:
 def _may_come_in(name: bytes) -> bool:
     folded = name.translate(_FOLD)
     return folded not in _HOP_BY_HOP and folded not in _IDENTITY and not folded.startswith(_IDENTITY_PREFIXES)
-
-
-@lru_cache(maxsize=1024)
-def _references(chain: Chain) -> frozenset[bytes]:
-    """Headers in which the operator has tenants named, folded."""
-    authenticators = (*chain.authenticators, *chain.others)
-    names = [name for policy in authenticators if isinstance(policy, NamesTenant) for name in policy.security_headers]
-    return frozenset(name.encode("ascii").translate(_FOLD) for name in names)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from hashlib import sha256
 
+from cachetools import LRUCache
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
@@ -16,6 +17,10 @@ from gateway.pipeline.call import Call
 LIFETIME = 30
 """Seconds."""
 
+REUSED = 5
+"""Seconds."""
+
+_HELD = 10_000
 TYPE = "tg-identity+jwt"
 
 
@@ -32,10 +37,25 @@ class IdentitySigner:
             raise ValueError("the identity key is not an Ed25519 key")
         self._sign = key.sign
         self._jwk = _public_jwk(key)
+        self._held: LRUCache[Hashable, tuple[str, float]] = LRUCache(_HELD)
         self._head = _encoded({"alg": "EdDSA", "typ": TYPE, "kid": self._jwk["kid"]}) + b"."
 
     def token(self, call: Call, audience: str, now: float) -> str:
-        """The token of one request for the upstream named `audience`. `now` is in seconds since 1970."""
+        """The token of a request for the upstream named `audience`. `now` is in seconds since 1970.
+
+        Requests of one caller with the same method and path share a token for `REUSED` seconds: to sign costs more than all the
+        rest of a request, and whoever could replay a token within its life could replay it as well if each were signed.
+        """
+        if call.principal.nonce is not None:
+            return self._sign_for(call, audience, now)
+        tenant = None if call.customer is None else (call.customer.tenant.id, call.customer.tenant.version)
+        subject = (call.principal, tenant, audience, call.request.method, call.request.path)
+        held = self._held.get(subject)
+        if held is None or not 0 <= now - held[1] < REUSED:
+            held = self._held[subject] = (self._sign_for(call, audience, now), now)
+        return held[0]
+
+    def _sign_for(self, call: Call, audience: str, now: float) -> str:
         signed = self._head + _encoded(_claims(call, audience, int(now)))
         return (signed + b"." + _base64(self._sign(signed))).decode("ascii")
 

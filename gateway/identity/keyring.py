@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -47,6 +48,7 @@ class KeyRing:
     keys: tuple[PyJWK, ...]
     named: bool = True
     ignored: tuple[str, ...] = ()
+    generation: ClassVar[int] = 0
     _index: dict[tuple[str | None, str], tuple[PyJWK, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -33,6 +33,7 @@ class RotatingKeys:
         self._clock = clock
         self._cooldown = max(cooldown, _MIN_COOLDOWN)
         self._every = max(every, _MIN_COOLDOWN)
+        self.generation = 0
         self._raw = b""
         self._ring = KeyRing(())
         self._fetched_at: float | None = None
@@ -68,6 +69,7 @@ class RotatingKeys:
         if raw != self._raw:
             ring = ring_of_set(raw, self._algorithms)
             self._raw, self._ring = raw, ring
+            self.generation += 1
             _log.info("keys loaded", extra={"issuer": self._issuer, "keys": len(ring.keys), "ignored": ring.ignored})
         self._fetched_at = self._clock.monotonic()
         self._fault = None

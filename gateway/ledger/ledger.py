@@ -28,7 +28,7 @@ from .exchange import AT_ONCE, LATER, Exchange
 from .items import Forget, RenewRecord
 from .lease import Lease
 from .local import Local
-from .naming import bucket_of, name_of, period_bounds, record_keys, tag_of
+from .naming import Places, bucket_of, period_bounds, record_keys
 from .settlement import Receipt, Settlement
 from .upkeep import Upkeep
 
@@ -77,6 +77,7 @@ class Ledger:
         self._period_ends = clock.monotonic() + period_end(self._period) - clock.now()
         # Names this ledger in the store, and no other that ever was.
         self._name, self._requests = uuid4().hex, 0
+        self._places = Places()
         self._exchange = Exchange(store, clock, store_time, self._name)
         self._upkeep = Upkeep(self._exchange, clock, self._name)
         self._book = self._upkeep.book
@@ -94,7 +95,7 @@ class Ledger:
         left = self._period_ends - now
         if left <= 0 and any(isinstance(one, Quota) for one in question.demands):
             return None
-        local = Local(self._store, self._book, question, self._period, left, now)
+        local = Local(self._store, self._book, self._places, question, self._period, left, now)
         for demand in question.demands:
             if not local.meet(demand):
                 local.undo()
@@ -172,7 +173,7 @@ class Ledger:
     def _lease(self, question: Admit, demand: Demand) -> Lease | None:
         if not isinstance(demand, Rate | Quota | Slot) or (isinstance(demand, Quota) and demand.unbounded):
             return None
-        tag, name = tag_of(question.call, demand), name_of(question.call, demand, self._period)
+        tag, name = self._places.of(question.call, demand, self._period)
         lease = self._book.find(tag, name)
         if lease is not None and lease.ended(self._clock.monotonic()):
             # The store may have taken its units back, or is about to.

@@ -12,7 +12,7 @@ from .ask import draw, held_resource
 from .book import Book
 from .charge import Charge
 from .lease import Lease
-from .naming import name_of, tag_of
+from .naming import Places
 from .standing import from_lease
 
 
@@ -22,6 +22,7 @@ class Local:
 
     store: Store
     book: Book
+    places: Places
     question: Admit
     period: str
     period_left: float
@@ -46,8 +47,7 @@ class Local:
                 self.charge.units += (draw(self.store, call, demand, None, self.period),)
                 self.standings.append(Standing(demand, True, None, self.period_left))
                 return True
-        tag = tag_of(call, demand)
-        lease = self.book.find(tag, name_of(call, demand, self.period))
+        lease = self.book.find(*self.places.of(call, demand, self.period))
         units = demand.units if isinstance(demand, Quota) else 1
         if lease is None or not lease.hold(units, self.now):
             return False

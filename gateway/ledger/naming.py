@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from datetime import datetime
 from functools import lru_cache
 
 from gateway.pipeline.call import Call
 from gateway.pipeline.demand import Quota, Rate, Slot
 from gateway.pipeline.lookup import Record
+from gateway.pipeline.memo import IdentityMemo
 from gateway.store.keyspace import Keyspace, client_tag, org_tag, record_tag, route_tag, tenant_tag
 from gateway.tenancy.period import period_end
 from gateway.tenancy.tenant import Tenant
@@ -35,6 +35,19 @@ def tag_of(call: Call, demand: Rate | Quota | Slot) -> str:
     return owner_tag(call)
 
 
+class Places:
+    """Tag and name of the buckets that calls ask for, worked out once where meters hand out the same demand again."""
+
+    def __init__(self) -> None:
+        self._known = IdentityMemo[tuple[str, str]]()
+
+    def of(self, call: Call, demand: Rate | Quota | Slot, period: str) -> tuple[str, str]:
+        return self._known(
+            lambda: (tag_of(call, demand), name_of(call, demand, period)),
+            *(demand, call.principal, call.customer, call.route, period),
+        )
+
+
 def owner_tag(call: Call) -> str:
     """Where what belongs to the call's tenant is kept; of a call without one, its organization, else its route."""
     if call.customer is not None:
@@ -43,8 +56,8 @@ def owner_tag(call: Call) -> str:
     return route_tag(call.route) if org is None else org_tag(org)
 
 
-def name_of(call: Call, demand: Rate | Quota | Slot, period: str) -> Hashable:
-    """Tells the leases of one tag apart, cheaply: those of buckets with other bounds too.
+def name_of(call: Call, demand: Rate | Quota | Slot, period: str) -> str:
+    """Tells the leases of one tag apart: those of buckets with other bounds too. Text, since that remembers its hash.
 
     Units and slots that were lent under a bound that has changed since must not be found again where it changes back: others
     were admitted by another bound meanwhile. So they go by the version of the tenant's record. A rate's cells need not: the
@@ -54,11 +67,11 @@ def name_of(call: Call, demand: Rate | Quota | Slot, period: str) -> Hashable:
     version = 0 if customer is None else customer.tenant.version
     match demand:
         case Rate():
-            return (demand.scope, demand.name, demand.subject, demand.limit, demand.shadow)
+            return repr((demand.scope, demand.name, demand.subject, demand.limit, demand.shadow))
         case Quota():
-            return (demand.metric, demand.cap, demand.org_cap, period, version)
+            return repr((demand.metric, demand.cap, demand.org_cap, period, version))
         case Slot():
-            return (demand.name, demand.subject, demand.limit, demand.shadow, version)
+            return repr((demand.name, demand.subject, demand.limit, demand.shadow, version))
 
 
 def bucket_of(keys: Keyspace, call: Call, demand: Rate | Quota | Slot, tag: str, period: str) -> Bucket:

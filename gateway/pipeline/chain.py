@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 
 from gateway.errors import AMBIGUOUS_CREDENTIALS, CREDENTIAL_NOT_ACCEPTED, Problem, Refused
 
 from .call import Call
 from .demand import Demand, Nonce
-from .policy import Anonymous, Authenticator, CrossOrigin, Guard, Meter, Policy, ReadsBody, Stamp, Tried
+from .policy import (
+    Anonymous,
+    Authenticator,
+    CrossOrigin,
+    Guard,
+    Meter,
+    Policy,
+    ReadsBody,
+    Reusable,
+    Stamp,
+    StampsByCaller,
+    Tried,
+)
 from .principal import Principal
 from .request import InboundRequest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chain:
-    """`others` are the authenticators of other routes: they only tell whether a second kind of credential is present."""
+    """`others` are the authenticators of other routes: they only tell whether a second kind of credential is present.
+    `reusable`: those authenticators whose claims may serve again."""
 
     authenticators: tuple[Authenticator, ...]
     others: tuple[Authenticator, ...]
@@ -26,6 +39,8 @@ class Chain:
     meters: tuple[Meter, ...]
     stamps: tuple[Stamp, ...]
     reads_body: bool
+    stamps_by_caller: bool
+    reusable: Mapping[Authenticator, Reusable]
 
     @classmethod
     def of(cls, policies: Sequence[Policy], others: Iterable[Authenticator] = ()) -> Chain:
@@ -38,6 +53,8 @@ class Chain:
             guards=tuple(p for p in policies if isinstance(p, Guard)),
             meters=tuple(p for p in policies if isinstance(p, Meter)),
             stamps=tuple(p for p in policies if isinstance(p, Stamp)),
+            stamps_by_caller=all(isinstance(p, StampsByCaller) for p in policies if isinstance(p, Stamp)),
+            reusable={p: p for p in policies if isinstance(p, Reusable)},
             reads_body=any(isinstance(p, ReadsBody) and p.reads_body for p in policies),
         )
 

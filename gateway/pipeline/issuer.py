@@ -10,6 +10,10 @@ from jwt import PyJWK
 
 
 class KeySet(Protocol):
+    @property
+    def generation(self) -> int:
+        """Another one as soon as the keys have changed."""
+
     def find(self, kid: str | None, algorithm: str) -> Sequence[PyJWK]:
         """Keys that may have signed: the one named `kid`, or all of the algorithm's type where the token names none.
         Raises KeysNeeded where a fetch may bring it, Refused(KEYS_UNAVAILABLE) where the last fetch has failed."""

@@ -18,6 +18,7 @@ from gateway.errors import (
 )
 
 from .demand import Nonce, Quota, Rate, Release, Reserve, Slot, Standing, in_shadow
+from .memo import IdentityMemo
 
 
 def refusal(standings: Sequence[Standing], *, older: bool = False) -> Refused:
@@ -46,39 +47,49 @@ def limit_headers(standings: Iterable[Standing], *, older: bool = False) -> Iter
     A refused limit tells as `t` when it will admit again, so that `Retry-After` is never earlier. `older`: tell the tightest of
     them, the one with the smallest share left, in the trio that came before the draft, too; its reset is in seconds from now.
     """
-    told = list(_told(standings))
+    told = [(standing, policy) for standing in standings if (policy := _policy_told(standing)) is not None]
     if not told:
         return
-    yield "RateLimit-Policy", ", ".join(f'"{one.name}";{one.policy}' for one in told)
-    yield "RateLimit", ", ".join(f'"{one.name}";r={one.remaining};t={one.reset}' for one in told)
+    yield "RateLimit-Policy", ", ".join([policy.text for _, policy in told])
+    yield "RateLimit", ", ".join([f'"{policy.name}";r={one.remaining};t={_reset(one)}' for one, policy in told])
     if older:
-        tightest = min(told, key=lambda one: (one.remaining / max(1, one.quota), -one.reset))
-        yield "X-RateLimit-Limit", str(tightest.quota)
+        tightest, policy = min(told, key=lambda one: ((one[0].remaining or 0) / max(1, one[1].quota), -_reset(one[0])))
+        yield "X-RateLimit-Limit", str(policy.quota)
         yield "X-RateLimit-Remaining", str(tightest.remaining)
-        yield "X-RateLimit-Reset", str(tightest.reset)
+        yield "X-RateLimit-Reset", str(_reset(tightest))
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """A limit as answers tell it: `quota` and `remaining` in units, `reset` in seconds."""
+class _Policy:
+    """A limit as answers tell it."""
 
     name: str
     quota: int
-    window: int | None
-    remaining: int
-    reset: int
-
-    @property
-    def policy(self) -> str:
-        return f"q={self.quota}" if self.window is None else f"q={self.quota};w={self.window}"
+    text: str
 
 
-def _told(standings: Iterable[Standing]) -> Iterable[_Told]:
-    for standing in standings:
-        bound = _bound(standing)
-        if bound is not None and standing.remaining is not None and not in_shadow(standing.demand):
-            reset = ceil(standing.reset if standing.admitted else standing.wait)
-            yield _Told(_name(standing), *bound, standing.remaining, reset)
+def _policy_told(standing: Standing) -> _Policy | None:
+    """None where nobody is told of it."""
+    if standing.remaining is None:
+        return None
+    return _policies(lambda: _policy(standing), standing.demand)
+
+
+def _policy(standing: Standing) -> _Policy | None:
+    bound = _bound(standing)
+    if bound is None or in_shadow(standing.demand):
+        return None
+    quota, window = bound
+    name = _name(standing)
+    return _Policy(name, quota, f'"{name}";q={quota}' if window is None else f'"{name}";q={quota};w={window}')
+
+
+_policies = IdentityMemo["_Policy | None"]()
+
+
+def _reset(standing: Standing) -> int:
+    """In seconds."""
+    return ceil(standing.reset if standing.admitted else standing.wait)
 
 
 def shadowed(standings: Iterable[Standing]) -> Iterable[Problem]:

@@ -86,6 +86,18 @@ class Authenticator(Policy, Protocol):
 
 
 @runtime_checkable
+class Reusable(Authenticator, Protocol):
+    """Its claims may serve again for the same credential, since verifying one is costly. What such a claim proves depends on
+    the record alone."""
+
+    def presented(self, request: InboundRequest) -> str:
+        """All that `authenticate` reads of the request but the time. Called where `presents` is true."""
+
+    def holds(self, claim: Claim, now: float) -> bool:
+        """Whether `authenticate` would make this claim again of the same credential, at `now` in seconds since 1970."""
+
+
+@runtime_checkable
 class NamesTenant(Policy, Protocol):
     """Reads the tenant from headers with names of the operator's choice. The edge treats them like the built-in ones."""
 
@@ -143,3 +155,10 @@ class ReadsBody(Meter, Protocol):
 class Stamp(Policy, Protocol):
     def stamp(self, call: Call, headers: MutableMapping[str, str]) -> None:
         """Set headers toward the upstream. Names in lower case; the client's identity headers are gone already."""
+
+
+@runtime_checkable
+class StampsByCaller(Stamp, Protocol):
+    """Its headers follow from the call's principal and customer alone, so that they are worked out once for each caller."""
+
+    by_caller: ClassVar[Literal[True]]

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
+from typing import Generic, TypeVar
 from urllib.parse import parse_qsl
+
+T = TypeVar("T")
+
+
+class _Lazy(Generic[T]):
+    """Worked out when first asked for. Without the lock that `functools.cached_property` takes before Python 3.12."""
+
+    def __init__(self, function: Callable[[InboundRequest], T]) -> None:
+        self._function = function
+        self._name = function.__name__
+        self.__doc__ = function.__doc__
+
+    def __get__(self, request: InboundRequest, _: object = None) -> T:
+        value = request.__dict__[self._name] = self._function(request)
+        return value
 
 
 @dataclass(frozen=True)
@@ -30,15 +45,15 @@ class InboundRequest:
     traceparent: str | None = None
     forwarded_for: str | None = None
 
-    @cached_property
+    @_Lazy
     def path(self) -> str:
         return self.target.partition(b"?")[0].decode("ascii")
 
-    @cached_property
+    @_Lazy
     def query(self) -> str:
         return self.target.partition(b"?")[2].decode("ascii")
 
-    @cached_property
+    @_Lazy
     def headers(self) -> Mapping[str, str]:
         """Values by lower-case name, decoded as Latin-1; a field sent several times is joined by commas (RFC 9110, 5.3).
         Security headers occur once: the edge has refused the rest."""
@@ -48,7 +63,7 @@ class InboundRequest:
             joined[key] = f"{joined[key]}, {text}" if key in joined else text
         return MappingProxyType(joined)
 
-    @cached_property
+    @_Lazy
     def parameters(self) -> Mapping[str, tuple[str, ...]]:
         """Query parameters, decoded, with all their values."""
         found: dict[str, tuple[str, ...]] = {}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cachetools import LRUCache, TTLCache
+from cachetools import TTLCache
 
 from gateway.clock import Clock
 from gateway.pipeline.lookup import Record
@@ -29,7 +30,8 @@ class Memory:
 
     def __init__(self, clock: Clock, size: int, tombstones: int = _TOMBSTONES) -> None:
         self.clock = clock
-        self._held: LRUCache[Owner, _Held] = LRUCache(size)
+        self._size = size
+        self._held: OrderedDict[Owner, _Held] = OrderedDict()
         # The lowest version that may be accepted of a record that was dropped. An answer that was on its way meanwhile must not
         # revive it; its lease would count from before it was asked for, so after one lease nothing is left to fear.
         self._lowest: TTLCache[Owner, int] = TTLCache(tombstones, RECORD_LEASE, clock.monotonic)
@@ -42,7 +44,11 @@ class Memory:
     def get(self, owner: Owner) -> Record | None:
         """The record as last seen. It may be old."""
         held = self._held.get(owner)
-        return None if held is None else held.record
+        if held is None:
+            return None
+        # What is asked for goes last.
+        self._held.move_to_end(owner)
+        return held.record
 
     def leased(self, record: Record) -> bool:
         """Whether this version is, at this very moment, sure to be one under which nobody's change has answered."""
@@ -74,6 +80,9 @@ class Memory:
             if held.record.version == record.version:
                 until = max(until, held.until)
         self._held[record.id] = _Held(record, until)
+        self._held.move_to_end(record.id)
+        if len(self._held) > self._size:
+            self._held.popitem(last=False)
 
     def forget(self, owner: Owner) -> None:
         """It was found to be no longer current, or gone."""

@@ -11,6 +11,8 @@ from gateway.pipeline.request import InboundRequest
 
 from .canonical import has_encoded_slash
 
+_REMEMBERED = 4096
+
 
 @dataclass(frozen=True)
 class Route:
@@ -38,9 +40,22 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         patterns = (_Pattern(route, host) for route in routes for host in route.hosts or ("*",))
         self._patterns = sorted(patterns, key=_Pattern.rank)
+        self._found: dict[tuple[str, str, str], Route] = {}
 
     def match(self, request: InboundRequest) -> Route:
         """Raises Refused: ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED with `Allow`, or BAD_PATH."""
+        asked = (request.host, request.path, request.method)
+        found = self._found.get(asked)
+        if found is None:
+            found = self._match(request)
+            # A preflight is routed by more than that.
+            if request.method != "OPTIONS":
+                if len(self._found) >= _REMEMBERED:
+                    self._found.clear()
+                self._found[asked] = found
+        return found
+
+    def _match(self, request: InboundRequest) -> Route:
         segments = request.path.split("/")[1:]
         host = request.host.rpartition(":")[0] if _has_port(request.host) else request.host
         allowed: set[str] = set()

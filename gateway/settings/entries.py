@@ -128,5 +128,7 @@ def _issuer(document: Document, name: str) -> Issuer:
 class _NoKeys:
     """No request is decided here, so no key is needed."""
 
+    generation = 0
+
     def find(self, kid: str | None, algorithm: str) -> Sequence[PyJWK]:
         raise Refused(KEYS_UNAVAILABLE)

@@ -5,6 +5,7 @@ TypeID: https://github.com/jetify-com/typeid/tree/main/spec (v0.3): prefix, unde
 
 from __future__ import annotations
 
+from functools import lru_cache
 from uuid import UUID
 
 import uuid_utils
@@ -19,6 +20,7 @@ def new_id() -> UUID:
     return UUID(bytes=uuid_utils.uuid7().bytes)
 
 
+@lru_cache(10_000)
 def typeid(prefix: str, value: UUID) -> str:
     """Write `value` as a TypeID with `prefix`, such as `tnt_01h455vb4pex5vsknk084sn02q`."""
     number = value.int

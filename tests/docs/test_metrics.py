@@ -10,7 +10,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.errors import RATE_LIMITED
-from gateway.telemetry.logs import AccessEntry, AccessLog
+from gateway.telemetry.access import AccessEntry, AccessLog
 from gateway.telemetry.metrics import Metrics
 from tests.samples import ACME, BOUND_KEY
 

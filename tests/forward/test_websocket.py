@@ -11,6 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.http11 import Request, Response
 
+from gateway.edge.asgi import AsgiServer
 from gateway.errors import UPSTREAM_CLOSED, UPSTREAM_INVALID_RESPONSE, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE, Problem, Refused
 from gateway.forward.pool import OutboundHead, Upstreams
 from gateway.forward.websocket import MAX_MESSAGE, tunnel
@@ -57,7 +58,7 @@ async def gateway(*urls: str, **options: float) -> AsyncIterator[Gateway]:
     async with upstreams(*urls, **options) as pool:
         app = Gateway(pool)
         bound = Bound("127.0.0.1", 0)
-        listening = Listening(app, bound.socket, drain=1, date_header=True)
+        listening = Listening(app, AsgiServer(app, 1.0), bound.socket, drain=1)
         app.url = bound.url.replace("http", "ws")
         running = asyncio.create_task(listening.run())
         try:

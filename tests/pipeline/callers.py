@@ -46,6 +46,8 @@ class Keys:
     def __init__(self, fetches: int = 0) -> None:
         self.missing = fetches
 
+    generation = 0
+
     def find(self, kid: str | None, algorithm: str) -> Sequence[jwt.PyJWK]:
         if self.missing:
             self.missing -= 1

@@ -176,6 +176,8 @@ def test_a_public_key_is_never_an_hmac_secret(declared: str) -> None:
     """Also where the set that is asked hands out the public key whatever it is asked for."""
 
     class Careless:
+        generation = 0
+
         def find(self, kid: str | None, algorithm: str) -> Sequence[PyJWK]:
             return [PyJWK(jwk(rsa_key()), "RS256")]
 

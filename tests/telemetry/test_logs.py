@@ -12,7 +12,8 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import RATE_LIMITED
-from gateway.telemetry.logs import AccessEntry, AccessLog, configure
+from gateway.telemetry.access import AccessEntry, AccessLog
+from gateway.telemetry.logs import configure
 from tests.samples import ACME, BOUND_KEY
 
 ENTRY = AccessEntry(
