@@ -149,7 +149,8 @@ class Decider:
                 if (yield from sight.renewed()):
                     continue
                 raise
-            question = Admit(call, sight.basis, demands, route.stale_for)
+            fixed = route.chain.demands_by_caller and call.principal.nonce is None
+            question = Admit(call, sight.basis, demands, route.stale_for, fixed)
             verdict = self._take(question) or (yield question)
             if isinstance(verdict, Granted):
                 trail.shadowed = tuple(dict.fromkeys([*noted, *shadowed(verdict.standings)]))

@@ -16,6 +16,7 @@ class Concurrency:
     """Without a `limit` it is the plan's, over all routes that ask so. A `limit` given here is this route's alone."""
 
     phase: ClassVar[Phase] = Phase.ADMIT
+    by_caller: ClassVar[bool] = True
 
     class Config(ModeConfig):
         limit: Annotated[int, Field(ge=0)] | None = None

@@ -9,8 +9,7 @@ from pydantic import Field, model_validator
 
 from gateway.errors import BODY_TOO_LARGE, INVALID_BODY, Refused
 from gateway.pipeline import demand
-from gateway.pipeline.call import Call, Customer
-from gateway.pipeline.memo import IdentityMemo
+from gateway.pipeline.call import Call
 from gateway.pipeline.policy import Mode, ModeConfig, Phase, PolicyConfig, Setup
 from gateway.pipeline.strict_json import parse_json
 
@@ -56,19 +55,14 @@ class Quota:
         self._units = config.reserve or config.units or 1
         self._told = config.units_from == "upstream"
         self.reads_body = self._field is not None
-        self._fixed = IdentityMemo[demand.Quota]()
+        self.by_caller = not self.reads_body
 
     def demands(self, call: Call) -> Iterable[demand.Quota]:
         customer = call.require_customer()
-        if self._field is not None:
-            yield self._demand(customer, _units_of(call.body, self._field))
-        else:
-            yield self._fixed(lambda: self._demand(customer, self._units), customer)
-
-    def _demand(self, customer: Customer, units: int) -> demand.Quota:
         cap = customer.tenant.cap(self._metric, customer.plan)
         org_cap = customer.org.quotas.get(self._metric)
-        return demand.Quota(self._metric, cap, org_cap, units, self._told, self.mode == "shadow", self._lazy)
+        units = self._units if self._field is None else _units_of(call.body, self._field)
+        yield demand.Quota(self._metric, cap, org_cap, units, self._told, self.mode == "shadow", self._lazy)
 
 
 def _units_of(body: bytes | None, field: str) -> int:

@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 
 from gateway.pipeline.call import Call
 from gateway.pipeline.demand import Rate, RateScope
-from gateway.pipeline.memo import IdentityMemo
 from gateway.pipeline.policy import Mode, ModeConfig, Phase, Setup
 from gateway.tenancy import plan
 
@@ -49,14 +48,9 @@ class RateLimit:
         self._limit = None if config.rate is None else plan.RateLimit.parse(config.rate, config.burst)
         self._name = config.name or ("tenant" if self._limit is None else setup.route)
         self._route = setup.route
-        self._by_caller = IdentityMemo[tuple[Rate, ...]]()
+        self.by_caller = config.per != "client_ip"
 
     def demands(self, call: Call) -> Iterable[Rate]:
-        if self._per == "client_ip":
-            return self._of(call)
-        return self._by_caller(lambda: tuple(self._of(call)), call.principal, call.customer)
-
-    def _of(self, call: Call) -> Iterable[Rate]:
         if self._limit is not None:
             # The window tells two limits of one route apart, a changed count keeps what was used.
             subject = f"{_subject(self._per, call)}:{self._route}:{self._limit.window}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import MutableMapping
-from typing import ClassVar, Literal
+from typing import ClassVar
 from urllib.parse import quote
 
 from gateway.pipeline.call import Call
@@ -19,7 +19,7 @@ class TenantHeaders:
     different subjects never look the same and none can end a header. What is not known is not sent."""
 
     phase: ClassVar[Phase] = Phase.STAMP
-    by_caller: ClassVar[Literal[True]] = True
+    by_caller: ClassVar[bool] = True
 
     class Config(PolicyConfig):
         pass

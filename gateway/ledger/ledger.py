@@ -28,7 +28,7 @@ from .exchange import AT_ONCE, LATER, Exchange
 from .items import Forget, RenewRecord
 from .lease import Lease
 from .local import Local
-from .naming import Places, bucket_of, period_bounds, record_keys
+from .naming import bucket_of, name_of, period_bounds, record_keys, tag_of
 from .settlement import Receipt, Settlement
 from .upkeep import Upkeep
 
@@ -77,10 +77,10 @@ class Ledger:
         self._period_ends = clock.monotonic() + period_end(self._period) - clock.now()
         # Names this ledger in the store, and no other that ever was.
         self._name, self._requests = uuid4().hex, 0
-        self._places = Places()
         self._exchange = Exchange(store, clock, store_time, self._name)
         self._upkeep = Upkeep(self._exchange, clock, self._name)
         self._book = self._upkeep.book
+        self._local = Local(store, self._book)
         self._settlement = Settlement(self._exchange, self._upkeep.restore, deferral)
         self.last_lease = self._book.last
         self.recalled = self._upkeep.recalled
@@ -89,22 +89,25 @@ class Ledger:
 
     def take(self, question: Admit) -> Granted | None:
         """Admit by what this worker holds, records included; None where the store has to be asked."""
-        now = self._clock.monotonic()
-        if not all(map(self._records.leased, question.basis)):
+        now, basis = self._clock.monotonic(), question.basis
+        renewed = RECORD_LEASE
+        for record in basis:
+            renewed = min(renewed, self._records.lease_left(record))
+        if renewed <= 0:
             return None
         left = self._period_ends - now
         if left <= 0 and any(isinstance(one, Quota) for one in question.demands):
             return None
-        local = Local(self._store, self._book, self._places, question, self._period, left, now)
-        for demand in question.demands:
-            if not local.meet(demand):
-                local.undo()
-                return None
-        for lease, _ in local.taken:
-            self._upkeep.refill(lease, now)
-        for record in question.basis:
-            self._renew(record)
-        return local.grant()
+        places = self._local.hold(question, self._period, now)
+        if places is None:
+            return None
+        for place in places:
+            if place.lease is not None:
+                self._upkeep.refill(place.lease, now)
+        if renewed < RECORD_LEASE / 2:
+            for record in basis:
+                self._renew(record)
+        return self._local.grant(question, places, self._period, left, now)
 
     async def admit(self, question: Admit) -> Granted | Denied | Changed:
         """Check all demands and take all of them, or none, provided that the basis is current.
@@ -173,7 +176,7 @@ class Ledger:
     def _lease(self, question: Admit, demand: Demand) -> Lease | None:
         if not isinstance(demand, Rate | Quota | Slot) or (isinstance(demand, Quota) and demand.unbounded):
             return None
-        tag, name = self._places.of(question.call, demand, self._period)
+        tag, name = tag_of(question.call, demand), name_of(question.call, demand, self._period)
         lease = self._book.find(tag, name)
         if lease is not None and lease.ended(self._clock.monotonic()):
             # The store may have taken its units back, or is about to.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from gateway.pipeline.demand import Demand, Nonce, Quota, Release, Reserve, Slot, Standing
+from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Release, Reserve, Slot, Standing
+from gateway.pipeline.memo import IdentityMemo
 from gateway.pipeline.question import Admit, Granted
 from gateway.store.connect import Store
 
@@ -12,58 +14,91 @@ from .ask import draw, held_resource
 from .book import Book
 from .charge import Charge
 from .lease import Lease
-from .naming import Places
+from .naming import name_of, tag_of
 from .standing import from_lease
+
+# Seconds after which the book is told again that a lease is of use.
+_TOUCH = 1.0
 
 
 @dataclass(slots=True)
+class Place:
+    """Where one demand of a caller is met: by `lease`, which the book has under `tag` and `name`; of what nothing bounds there
+    is none. Kept from request to request where the caller's demands stay the same."""
+
+    demand: Demand
+    tag: str = ""
+    name: str = ""
+    units: int = 1
+    bounded: bool = False
+    lease: Lease | None = None
+    looked: float = 0.0
+
+    def hold(self, book: Book, now: float) -> bool:
+        """Set the demand's units aside, if there are so many."""
+        if not self.bounded:
+            return True
+        lease = self.lease
+        if lease is None or lease.over or now - self.looked >= _TOUCH:
+            lease = self.lease = book.find(self.tag, self.name)
+            self.looked = now
+        return lease is not None and lease.hold(self.units, now)
+
+    def let_go(self) -> None:
+        if self.lease is not None:
+            self.lease.let_go(self.units)
+
+
 class Local:
-    """One request. Either all of its demands are met, or `undo` gives back what was handed out."""
+    """What a worker can decide alone. Either all demands of a request are met, or nothing has happened."""
 
-    store: Store
-    book: Book
-    places: Places
-    question: Admit
-    period: str
-    period_left: float
-    now: float
-    charge: Charge = field(init=False)
-    standings: list[Standing] = field(default_factory=list)
-    taken: list[tuple[Lease, int]] = field(default_factory=list)
+    def __init__(self, store: Store, book: Book) -> None:
+        self._store = store
+        self._book = book
+        self._known = IdentityMemo[Sequence[Place]]()
 
-    def __post_init__(self) -> None:
-        self.charge = Charge(goes_on=self.question.stale_for is not None)
+    def hold(self, question: Admit, period: str, now: float) -> Sequence[Place] | None:
+        """Set aside what is demanded; None where the store has to be asked."""
+        call = question.call
+        if question.fixed:
+            subjects = (question.demands, call.principal, call.customer, call.route, period)
+            places = self._known(lambda: _places(question, period), *subjects)
+        else:
+            places = _places(question, period)
+        for count, place in enumerate(places):
+            if isinstance(place.demand, Nonce | Reserve) or not place.hold(self._book, now):
+                for held in places[:count]:
+                    held.let_go()
+                return None
+        return places
 
-    def meet(self, demand: Demand) -> bool:
-        call = self.question.call
-        match demand:
-            case Nonce() | Reserve():
-                return False
-            case Release():
-                self.charge.resources += (held_resource(self.store, call, demand, None),)
-                self.standings.append(Standing(demand, True))
-                return True
-            case Quota(cap=None, org_cap=None):
-                self.charge.units += (draw(self.store, call, demand, None, self.period),)
-                self.standings.append(Standing(demand, True, None, self.period_left))
-                return True
-        lease = self.book.find(*self.places.of(call, demand, self.period))
-        units = demand.units if isinstance(demand, Quota) else 1
-        if lease is None or not lease.hold(units, self.now):
-            return False
-        self.taken.append((lease, units))
-        self.standings.append(from_lease(demand, lease, self.now, self.period_left))
-        if isinstance(demand, Quota):
-            self.charge.units += (draw(self.store, call, demand, lease, self.period),)
-        elif isinstance(demand, Slot):
-            self.charge.slots += (lease,)
-        return True
+    def grant(self, question: Admit, places: Sequence[Place], period: str, period_left: float, now: float) -> Granted:
+        """The request is admitted. `period_left` is in seconds."""
+        charge, standings, call = Charge(goes_on=question.stale_for is not None), [], question.call
+        for place in places:
+            demand, lease = place.demand, place.lease
+            match demand:
+                case Quota():
+                    charge.units += (draw(self._store, call, demand, lease, period),)
+                case Slot() if lease is not None:
+                    charge.slots += (lease,)
+                case Release():
+                    charge.resources += (held_resource(self._store, call, demand, None),)
+            if lease is not None and isinstance(demand, Rate | Quota | Slot):
+                # First, since what is told counts what is handed out.
+                standings.append(from_lease(demand, lease, now, period_left))
+                lease.hand_out(place.units)
+            else:
+                standings.append(Standing(demand, True, None, period_left if isinstance(demand, Quota) else 0.0))
+        return Granted(tuple(standings), charge)
 
-    def grant(self) -> Granted:
-        for lease, units in self.taken:
-            lease.hand_out(units)
-        return Granted(tuple(self.standings), self.charge)
 
-    def undo(self) -> None:
-        for lease, units in self.taken:
-            lease.let_go(units)
+def _places(question: Admit, period: str) -> Sequence[Place]:
+    call, places = question.call, []
+    for demand in question.demands:
+        if isinstance(demand, Rate | Slot) or (isinstance(demand, Quota) and not demand.unbounded):
+            units = demand.units if isinstance(demand, Quota) else 1
+            places.append(Place(demand, tag_of(call, demand), name_of(call, demand, period), units, bounded=True))
+        else:
+            places.append(Place(demand))
+    return places

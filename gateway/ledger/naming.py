@@ -8,7 +8,6 @@ from functools import lru_cache
 from gateway.pipeline.call import Call
 from gateway.pipeline.demand import Quota, Rate, Slot
 from gateway.pipeline.lookup import Record
-from gateway.pipeline.memo import IdentityMemo
 from gateway.store.keyspace import Keyspace, client_tag, org_tag, record_tag, route_tag, tenant_tag
 from gateway.tenancy.period import period_end
 from gateway.tenancy.tenant import Tenant
@@ -33,19 +32,6 @@ def tag_of(call: Call, demand: Rate | Quota | Slot) -> str:
             # A platform key has one bucket, whichever tenant it acts for.
             return org_tag(call.principal.org)
     return owner_tag(call)
-
-
-class Places:
-    """Tag and name of the buckets that calls ask for, worked out once where meters hand out the same demand again."""
-
-    def __init__(self) -> None:
-        self._known = IdentityMemo[tuple[str, str]]()
-
-    def of(self, call: Call, demand: Rate | Quota | Slot, period: str) -> tuple[str, str]:
-        return self._known(
-            lambda: (tag_of(call, demand), name_of(call, demand, period)),
-            *(demand, call.principal, call.customer, call.route, period),
-        )
 
 
 def owner_tag(call: Call) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.errors import AMBIGUOUS_CREDENTIALS, CREDENTIAL_NOT_ACCEPTED, Problem, Refused
 
 from .call import Call
 from .demand import Demand, Nonce
+from .memo import IdentityMemo
 from .policy import (
     Anonymous,
     Authenticator,
+    ByCaller,
     CrossOrigin,
     Guard,
     Meter,
@@ -19,7 +21,6 @@ from .policy import (
     ReadsBody,
     Reusable,
     Stamp,
-    StampsByCaller,
     Tried,
 )
 from .principal import Principal
@@ -40,7 +41,9 @@ class Chain:
     stamps: tuple[Stamp, ...]
     reads_body: bool
     stamps_by_caller: bool
+    demands_by_caller: bool
     reusable: Mapping[Authenticator, Reusable]
+    _demands: IdentityMemo[tuple[Demand, ...]] = field(default_factory=IdentityMemo, init=False, repr=False)
 
     @classmethod
     def of(cls, policies: Sequence[Policy], others: Iterable[Authenticator] = ()) -> Chain:
@@ -53,7 +56,11 @@ class Chain:
             guards=tuple(p for p in policies if isinstance(p, Guard)),
             meters=tuple(p for p in policies if isinstance(p, Meter)),
             stamps=tuple(p for p in policies if isinstance(p, Stamp)),
-            stamps_by_caller=all(isinstance(p, StampsByCaller) for p in policies if isinstance(p, Stamp)),
+            stamps_by_caller=all(isinstance(p, ByCaller) and p.by_caller for p in policies if isinstance(p, Stamp)),
+            # What one in shadow would have refused has to be noted each time.
+            demands_by_caller=all(
+                isinstance(p, ByCaller) and p.by_caller and not _in_shadow(p) for p in policies if isinstance(p, Meter)
+            ),
             reusable={p: p for p in policies if isinstance(p, Reusable)},
             reads_body=any(isinstance(p, ReadsBody) and p.reads_body for p in policies),
         )
@@ -84,6 +91,11 @@ class Chain:
 
     def demands(self, call: Call, shadowed: list[Problem]) -> tuple[Demand, ...]:
         """All demands of the call: the credential's own nonce first, then those of the meters. Raises as `check` does."""
+        if self.demands_by_caller and call.principal.nonce is None:
+            return self._demands(lambda: self._demanded(call, shadowed), call.principal, call.customer)
+        return self._demanded(call, shadowed)
+
+    def _demanded(self, call: Call, shadowed: list[Problem]) -> tuple[Demand, ...]:
         wanted: list[Demand] = []
         if call.principal.nonce is not None:
             wanted.append(Nonce(call.principal.nonce, call.principal.nonce_ttl))
@@ -103,7 +115,11 @@ class Chain:
         return tuple(dict.fromkeys(("WWW-Authenticate", a.challenge) for a in self.authenticators))
 
 
+def _in_shadow(policy: Policy) -> bool:
+    return isinstance(policy, Tried) and policy.mode == "shadow"
+
+
 def _pass_in_shadow(policy: Policy, refused: Refused, shadowed: list[Problem]) -> None:
-    if not (isinstance(policy, Tried) and policy.mode == "shadow"):
+    if not _in_shadow(policy):
         raise refused
     shadowed.append(refused.problem)

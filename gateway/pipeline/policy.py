@@ -158,7 +158,8 @@ class Stamp(Policy, Protocol):
 
 
 @runtime_checkable
-class StampsByCaller(Stamp, Protocol):
-    """Its headers follow from the call's principal and customer alone, so that they are worked out once for each caller."""
+class ByCaller(Policy, Protocol):
+    """A meter or a stamp that may say that what it gives follows from the call's principal and customer alone, so that it is
+    asked once for each caller."""
 
-    by_caller: ClassVar[Literal[True]]
+    by_caller: bool

@@ -57,13 +57,15 @@ class Admit:
     """Check and take all demands atomically, provided that `basis`, the records decided upon, are still current.
 
     `stale_for`: while the store can't be reached, records will do that were current so many seconds ago at the most, and this
-    worker's own limits. None: then the request is refused.
+    worker's own limits. None: then the request is refused. `fixed`: `demands` is the very tuple that the same caller has next
+    time.
     """
 
     call: Call
     basis: tuple[Record, ...]
     demands: tuple[Demand, ...]
     stale_for: float | None = None
+    fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
