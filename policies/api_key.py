@@ -68,9 +68,8 @@ class ApiKey:
 
     def _bearer(self, request: InboundRequest) -> str | None:
         """The bearer token, where it is meant to be a key."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        token = token.strip(" ")
-        return token if scheme.lower() == "bearer" and token.startswith(self._prefix + "_") else None
+        token = request.bearer
+        return token if token is not None and token.startswith(self._prefix + "_") else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,11 +67,11 @@ class JwtBearer:
         self._key_prefix = setup.key_prefix + "_"
 
     def presents(self, request: InboundRequest) -> bool:
-        token = _bearer(request)
+        token = request.bearer
         return token is not None and not token.startswith(self._key_prefix)
 
     def presented(self, request: InboundRequest) -> str:
-        return _bearer(request) or ""
+        return request.bearer or ""
 
     def holds(self, claim: Claim, now: float) -> bool:
         return isinstance(claim, JwtClaim) and now < claim.expires and claim.generation == claim.keys.generation
@@ -169,12 +169,6 @@ def validate(payload: Mapping[str, object], issuer: Issuer, now: float) -> JwtCl
         keys=issuer.keys,
         generation=issuer.keys.generation,
     )
-
-
-def _bearer(request: InboundRequest) -> str | None:
-    """What follows the scheme (RFC 9110, 11.4: any case, one or more spaces); None: no such header, or another scheme."""
-    scheme, _, token = (request.header("authorization") or "").partition(" ")
-    return token.strip(" ") if scheme.lower() == "bearer" else None
 
 
 def _check_distinct(issuers: Sequence[Issuer]) -> None:

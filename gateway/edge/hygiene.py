@@ -40,8 +40,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _PLAIN = bytes(byte for byte in range(256) if byte == 0x09 or 0x20 <= byte != 0x7F)
 _MAX_NAMES = 4096
 _NOT_ASCII = re.compile(rb"[^\x20-\x7e]")
-_ONE_HOST = "A request has exactly one Host, a name or an address with an optional port."
-_HOST = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class HeaderRules:
@@ -52,40 +51,43 @@ class HeaderRules:
         self._single_valued = _SINGLE_VALUED | references
         self._plain = self._security | _FRAMING
         self._skeletons = frozenset(_skeleton(name) for name in self._plain)
-        self._names: dict[bytes, bool] = {}
+        self._names: dict[bytes, tuple[str, bool]] = {}
 
-    def check(self, fields: Sequence[tuple[bytes, bytes]]) -> None:
-        """`fields` as parsed, names in lower case. Raises Refused."""
-        size, seen, names = 0, set[bytes](), self._names
+    def check(self, fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+        """`fields` as parsed, names in lower case. The headers by name, decoded as Latin-1; one that was sent several times is
+        joined by commas (RFC 9110, 5.3). Raises Refused."""
+        headers: dict[str, str] = {}
+        size, names = 0, self._names
         for name, value in fields:
+            text, is_security = names.get(name) or self._learn(name)
             size += len(name) + len(value) + 4
-            is_security = names.get(name)
-            if is_security is None:
-                is_security = self._learn(name)
             if is_security:
-                self._check_security(name, value, seen)
+                self._check_security(name, value, text in headers)
+            decoded = value.decode("latin-1")
+            headers[text] = f"{headers[text]}, {decoded}" if text in headers else decoded
         if size > MAX_HEADER_BYTES or len(fields) > MAX_HEADERS:
             raise Refused(HEADERS_TOO_LARGE, f"At most {MAX_HEADERS} headers and {MAX_HEADER_BYTES} bytes are accepted.")
         if b"".join([value for _, value in fields]).translate(None, _PLAIN):
             raise Refused(BAD_REQUEST, "A header holds a control character.")
+        return headers
 
-    def _learn(self, name: bytes) -> bool:
-        """Whether the header says who calls. Raises Refused; what is remembered of good names is bounded."""
+    def _learn(self, name: bytes) -> tuple[str, bool]:
+        """The name as text, and whether the header says who calls. Raises Refused; what is remembered of good names is
+        bounded."""
         if _TOKEN.fullmatch(name) is None:
             raise Refused(BAD_REQUEST, "The name of a header is not a token.")
         if name not in self._plain and _skeleton(name) in self._skeletons:
             raise Refused(LOOKALIKE_HEADER, f"{name.decode()} looks like another header that is read here.")
         if len(self._names) >= _MAX_NAMES:
             self._names.clear()
-        self._names[name] = name in self._security
-        return self._names[name]
+        learned = self._names[name] = (name.decode("ascii"), name in self._security)
+        return learned
 
-    def _check_security(self, name: bytes, value: bytes, seen: set[bytes]) -> None:
-        if name in seen or (name in self._single_valued and b"," in value):
+    def _check_security(self, name: bytes, value: bytes, is_repeated: bool) -> None:
+        if is_repeated or (name in self._single_valued and b"," in value):
             raise Refused(DUPLICATE_HEADER, f"{name.decode()} has more than one value.")
         if _NOT_ASCII.search(value):
             raise Refused(BAD_REQUEST, f"{name.decode()} holds a character outside of printable ASCII.")
-        seen.add(name)
 
 
 def check_framing(fields: Iterable[tuple[bytes, bytes]]) -> int | None:
@@ -105,19 +107,12 @@ def check_framing(fields: Iterable[tuple[bytes, bytes]]) -> int | None:
     return int(lengths[0])
 
 
-def host_of(fields: Iterable[tuple[bytes, bytes]]) -> str:
-    """The one Host, in lower case. Raises Refused."""
-    hosts = [value for name, value in fields if name == b"host"]
-    if len(hosts) != 1:
-        raise Refused(BAD_REQUEST, _ONE_HOST)
-    return _host(hosts[0])
-
-
 @lru_cache(1024)
-def _host(value: bytes) -> str:
-    if _HOST.fullmatch(value) is None or b".." in value:
-        raise Refused(BAD_REQUEST, _ONE_HOST)
-    return value.decode("ascii").lower()
+def host_of(value: str | None) -> str:
+    """What `Host` says, in lower case. Raises Refused; it says one thing, as every security header."""
+    if value is None or _HOST.fullmatch(value) is None or ".." in value:
+        raise Refused(BAD_REQUEST, "A request has exactly one Host, a name or an address with an optional port.")
+    return value.lower()
 
 
 def origin_form(target: bytes, host: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -33,11 +33,11 @@ class Origins:
         self._trusted = tuple(trusted)
         self._is_trusted = lru_cache(4096)(self._lies_in_trusted)
 
-    def of(self, peer: str, scheme: str, fields: Fields) -> Origin:
+    def of(self, peer: str, scheme: str, headers: Mapping[str, str]) -> Origin:
         """The right-most address of `X-Forwarded-For` that is no trusted proxy; the peer itself where it is none."""
         if not self._is_trusted(peer):
             return Origin(peer, scheme, peer)
-        hops = [hop.strip() for hop in _joined(fields, b"x-forwarded-for").split(",") if hop.strip()]
+        hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",") if hop.strip()]
         client, known = peer, [peer]
         for hop in reversed(hops):
             address = _address(hop)
@@ -47,13 +47,13 @@ class Origins:
             known.append(client)
             if not self._is_trusted(client):
                 break
-        claimed = _joined(fields, b"x-forwarded-proto").lower()
+        claimed = headers.get("x-forwarded-proto", "").lower()
         return Origin(client, claimed if claimed in ("http", "https") else scheme, ", ".join(reversed(known)))
 
     def request_id(self, peer: str, fields: Fields) -> str:
         """A trusted proxy's `X-Request-Id` where it is well formed, else a new one."""
         if self._is_trusted(peer):
-            given = _joined(fields, b"x-request-id")
+            given = ", ".join([value.decode("latin-1") for name, value in fields if name == b"x-request-id"])
             if _REQUEST_ID.fullmatch(given):
                 return given
         return new_request_id()
@@ -67,14 +67,9 @@ def new_request_id() -> str:
     return uuid_utils.uuid7().hex
 
 
-def traceparent_of(fields: Fields) -> str | None:
-    given = _joined(fields, b"traceparent")
-    return given if _TRACEPARENT.fullmatch(given) else None
-
-
-def _joined(fields: Fields, wanted: bytes) -> str:
-    """The values of a header, joined as those of one list (RFC 9110, 5.3); empty where there is none."""
-    return ", ".join([value.decode("latin-1") for name, value in fields if name == wanted])
+def traceparent_of(given: str | None) -> str | None:
+    """`given`, where it is one of version 00."""
+    return given if given is not None and _TRACEPARENT.fullmatch(given) else None
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

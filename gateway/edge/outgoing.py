@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from .head import Head
 
-_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode("ascii")) for status in HTTPStatus}
+_LINES = {status.value: b"HTTP/1.1 %d %b" % (status, status.phrase.encode("ascii")) for status in HTTPStatus}
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -32,17 +32,17 @@ class Outgoing:
         """The head. `fields` name no framing but `Content-Length`; `sized`: they do, or there is no body."""
         self._started = True
         self._bodiless = self._head.method == "HEAD" or status in (204, 304)
-        lines = [_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, *[b"%b: %b\r\n" % field for field in fields]]
+        lines = [_LINES.get(status) or b"HTTP/1.1 %d " % status, *map(b": ".join, fields)]
         if not (sized or self._bodiless):
             if self._head.current:
                 self._chunked = True
-                lines.append(b"transfer-encoding: chunked\r\n")
+                lines.append(b"transfer-encoding: chunked")
             else:
                 self.persistent = False
         if not self.persistent:
-            lines.append(b"connection: close\r\n")
+            lines.append(b"connection: close")
         lines.append(b"\r\n")
-        return b"".join(lines)
+        return b"\r\n".join(lines)
 
     def piece(self, data: bytes) -> bytes:
         """A piece of the body."""

@@ -70,14 +70,14 @@ class RequestReader:
     def _read(
         self, method: str, target: bytes, fields: Fields, peer: str, scheme: str, request_id: str, *, websocket: bool
     ) -> InboundRequest:
-        self._rules.check(fields)
-        host = host_of(fields)
+        headers = self._rules.check(fields)
+        host = host_of(headers.get("host"))
         target = origin_form(target, host)
         check_target(target)
         if method in _REFUSED_METHODS:
             raise Refused(BAD_REQUEST, f"{method} is not accepted.")
-        origin = self._origins.of(peer, scheme, fields)
-        return InboundRequest(
+        origin = self._origins.of(peer, scheme, headers)
+        request = InboundRequest(
             method=method,
             target=target,
             host=host,
@@ -87,9 +87,11 @@ class RequestReader:
             request_id=request_id,
             received_at=self._clock.now(),
             websocket=websocket,
-            traceparent=traceparent_of(fields),
+            traceparent=traceparent_of(headers.get("traceparent")),
             forwarded_for=origin.forwarded_for,
         )
+        request.known(headers)
+        return request
 
 
 def _target(scope: Scope) -> bytes:

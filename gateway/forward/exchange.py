@@ -176,7 +176,7 @@ class Chooser(Protocol):
 def request_head(method: str, target: bytes, fields: Fields) -> bytes:
     """The bytes of a request's head, blank line included. Raises ValueError where a header would end early: what comes from
     clients has been checked, so it is one that a policy has set."""
-    lines = [b"%b %b HTTP/1.1" % (method.encode("ascii"), target), *[b": ".join(field) for field in fields]]
+    lines = [b"%b %b HTTP/1.1" % (method.encode("ascii"), target), *map(b": ".join, fields)]
     text = b"\r\n".join(lines)
     breaks = len(lines) - 1
     if text.count(b"\n") != breaks or text.count(b"\r") != breaks or b"\0" in text:

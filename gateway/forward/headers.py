@@ -4,7 +4,7 @@ that a client sends or names can take the place of what the gateway says."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -105,17 +105,17 @@ def outbound(call: Call, chain: Chain, identity: str, *, keep_authorization: boo
     return fields
 
 
-class _Passes(dict[bytes, bool]):
-    """Whether a client's header goes on, by its name. Names come from outside, so what is remembered of them is bounded."""
+class _Verdicts(dict[bytes, bool]):
+    """Whether a header passes, by its name. Names come from outside, so what is remembered of them is bounded."""
 
-    def __init__(self, dropped: frozenset[bytes]) -> None:
+    def __init__(self, judge: Callable[[bytes], bool]) -> None:
         super().__init__()
-        self._dropped = dropped
+        self._judge = judge
 
     def __missing__(self, name: bytes) -> bool:
         if len(self) >= _NAMES:
             self.clear()
-        verdict = self[name] = _may_go_out(name) and name.translate(_FOLD) not in self._dropped
+        verdict = self[name] = self._judge(name)
         return verdict
 
 
@@ -124,7 +124,7 @@ class _Stamped:
     """What policies set, and what of the client's passes beside it: nothing whose place they have taken."""
 
     fields: tuple[tuple[bytes, bytes], ...]
-    passes: _Passes
+    passes: _Verdicts
 
 
 class _Rewriting:
@@ -139,7 +139,7 @@ class _Rewriting:
         if not keep_authorization:
             self._dropped |= {b"authorization"}
         self._by_caller = IdentityMemo[_Stamped]()
-        self._passes: dict[frozenset[bytes], _Passes] = {}
+        self._passes: dict[frozenset[bytes], _Verdicts] = {}
 
     def stamped(self, call: Call) -> _Stamped:
         if not self._chain.stamps_by_caller:
@@ -157,7 +157,8 @@ class _Rewriting:
             # A policy that makes names up as it goes must not fill the memory.
             if len(self._passes) >= _STAMPS:
                 self._passes.clear()
-            self._passes[names] = _Passes(names | self._dropped)
+            dropped = names | self._dropped
+            self._passes[names] = _Verdicts(lambda name: _may_go_out(name) and name.translate(_FOLD) not in dropped)
         return _Stamped(fields, self._passes[names])
 
 
@@ -168,15 +169,16 @@ _NAMES, _STAMPS = 4096, 64
 def inbound(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers of a response toward the client: without those of the hop, and without any that speaks of identity. All
     others pass as they are, `Location` and each `Set-Cookie` among them. Names in lower case."""
-    fields = [(name.lower(), value) for name, value in headers]
-    named = _connection_options(fields)
-    return [(name, value) for name, value in fields if _may_come_in(name) and name not in named]
+    named, comes_in = _connection_options(headers), _COMES_IN
+    if not named:
+        return [field for field in headers if comes_in[field[0]]]
+    return [field for field in headers if comes_in[field[0]] and field[0] not in named]
 
 
 def usage_units(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
     """What the upstream says that the request has used, in `X-Usage-Units`: a whole number of at most nine digits. None where
     it says nothing that can be read so."""
-    values = [value for name, value in headers if name.lower() == b"x-usage-units"]
+    values = [value for name, value in headers if name == b"x-usage-units"]
     return int(values[0]) if len(values) == 1 and values[0].isdigit() and len(values[0]) <= 9 else None
 
 
@@ -221,13 +223,13 @@ def _connection_options(fields: Iterable[tuple[bytes, bytes]]) -> frozenset[byte
     return frozenset(option.strip().lower() for value in values for option in value.split(b","))
 
 
-# Names come from outside, so what is remembered of them is bounded.
-@lru_cache(maxsize=4096)
 def _may_go_out(name: bytes) -> bool:
     return name.translate(_FOLD) not in _REQUEST_ONLY and _may_come_in(name)
 
 
-@lru_cache(maxsize=4096)
 def _may_come_in(name: bytes) -> bool:
     folded = name.translate(_FOLD)
     return folded not in _HOP_BY_HOP and folded not in _IDENTITY and not folded.startswith(_IDENTITY_PREFIXES)
+
+
+_COMES_IN = _Verdicts(_may_come_in)

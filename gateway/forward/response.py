@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from httptools import HttpParserError, HttpResponseParser
 
 MAX_HEAD = 64 << 10
 MAX_HEADERS = 200
 
 _VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
+_STATUS = re.compile(rb"[1-5][0-9]{2}")
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+# All that may stand in a head: what is left out are control characters other than the tab and the ends of lines.
+_PLAIN = bytes(byte for byte in range(256) if byte in b"\t\r\n" or 0x20 <= byte != 0x7F)
 _LONGEST_LENGTH = 18  # digits
 
 
@@ -82,30 +87,30 @@ class ResponseReader:
                 return data
 
     def _read_head(self, head: bytes) -> None:
-        """httptools parses names and values; what it lets pass is checked here."""
+        """RFC 9112, 4 and 5."""
         _check_beginning(head)
-        if b"\r\n " in head or b"\r\n\t" in head:
-            raise InvalidResponse("a header is folded")
-        self.headers = []
-        parser = HttpResponseParser(self)
-        try:
-            parser.feed_data(head)
-        except HttpParserError as error:
-            raise InvalidResponse(str(error)) from None
-        except HttpParserUpgrade:
-            raise InvalidResponse("a change of protocol was not asked for") from None
-        status = parser.get_status_code()
-        if status == 101 or not 100 <= status <= 599:
-            raise InvalidResponse(f"status {status} answers nothing that was asked")
-        if len(self.headers) > MAX_HEADERS:
+        line, *lines = head[:-4].split(b"\r\n")
+        words = line.split(b" ", 2)
+        if len(words) < 2 or _STATUS.fullmatch(words[1]) is None or _holds_controls(head):
+            raise InvalidResponse("the status line is not well formed, or there is a control character in the head")
+        status = int(words[1])
+        if status == 101:
+            raise InvalidResponse("status 101 answers nothing that was asked")
+        if len(lines) > MAX_HEADERS:
             raise InvalidResponse(f"more than {MAX_HEADERS} headers")
+        self.headers = headers = []
+        for text in lines:
+            name, colon, value = text.partition(b":")
+            if not colon or not _NAMES[name]:
+                raise InvalidResponse("a header is folded, or its name is not a token")
+            headers.append((name.lower(), value.strip(b" \t")))
         if status >= 200:
             self.status = status
-            self._frame(parser, head.startswith(b"HTTP/1.1"))
+            self._frame(head)
 
-    def _frame(self, parser: HttpResponseParser, is_current: bool) -> None:
+    def _frame(self, head: bytes) -> None:
         """Where the body ends (RFC 9112, 6.3), and whether the connection goes on after it (9.3)."""
-        lengths, codings, closes = [], [], False
+        lengths, codings, closes, is_current = [], [], False, head.startswith(b"HTTP/1.1")
         for name, value in self.headers:
             if name == b"content-length":
                 lengths.append(value)
@@ -123,7 +128,10 @@ class ResponseReader:
         if self._head_only or self.status in (204, 304):
             self.complete = True
         elif codings:
-            self._chunked = parser
+            # What follows is read by the parser from its beginning, which it has to see.
+            self._chunked = HttpResponseParser(self)
+            self._chunked.feed_data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            self._extra = False
         elif lengths:
             self._left = int(lengths[0])
             self.complete = self._left == 0
@@ -152,17 +160,28 @@ class ResponseReader:
     def on_message_begin(self) -> None:
         self._extra = self.status != 0
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.status:
-            self.headers.append((name.lower(), value.rstrip(b" \t")))
-
     def on_body(self, piece: bytes) -> None:
         self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
-        # Also called by httptools at the end of a head that it takes for the whole message; `_frame` decides about those.
-        if self.status:
-            self.complete = True
+        self.complete = True
+
+
+def _holds_controls(head: bytes) -> bool:
+    return bool(head.translate(None, _PLAIN)) or head.count(b"\r") != head.count(b"\r\n")
+
+
+class _Names(dict[bytes, bool]):
+    """Whether a header's name is a token (RFC 9110, 5.1). What is remembered of them is bounded."""
+
+    def __missing__(self, name: bytes) -> bool:
+        if len(self) >= 4096:
+            self.clear()
+        verdict = self[name] = _TOKEN.fullmatch(name) is not None
+        return verdict
+
+
+_NAMES = _Names()
 
 
 def _check_beginning(data: bytes) -> None:

@@ -118,7 +118,7 @@ async def _shake_hands(connection: ClientConnection, client: _Client, wait: floa
     except InvalidStatus as error:
         response = error.response
         body = bytes(response.body or b"")
-        fields = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.headers.raw_items()]
+        fields = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in response.headers.raw_items()]
         kept = [field for field in inbound(fields) if field[0] != b"content-length"]
         return UpgradeRefused(response.status_code, [*kept, (b"content-length", b"%d" % len(body))], body)
     except InvalidMessage:
@@ -133,7 +133,7 @@ async def _shake_hands(connection: ClientConnection, client: _Client, wait: floa
 def _accept(connection: ClientConnection, answer_headers: Mapping[str, str]) -> Message:
     response = connection.response
     assert response is not None
-    fields = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.headers.raw_items()]
+    fields = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in response.headers.raw_items()]
     ours = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer_headers.items()]
     replaced = {name for name, _ in ours}
     kept = [field for field in _without_handshake(inbound(fields)) if field[0] not in replaced]

@@ -71,5 +71,16 @@ class InboundRequest:
             found[name] = (*found.get(name, ()), value)
         return MappingProxyType(found)
 
+    def known(self, headers: Mapping[str, str]) -> None:
+        """Whoever has checked `fields` has `headers` already."""
+        self.__dict__["headers"] = MappingProxyType(headers)
+
+    @_Lazy
+    def bearer(self) -> str | None:
+        """What follows `Bearer` in `Authorization` (RFC 9110, 11.4: any case, one or more spaces); None: no such header, or
+        another scheme."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip(" ") if scheme.lower() == "bearer" else None
+
     def header(self, name: str) -> str | None:
         return self.headers.get(name)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
-_T = TypeVar("_T")
+from . import tally
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLASSES = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 TENANTS = 1000
@@ -90,41 +90,41 @@ class Metrics:
         """A request was answered. `route` is None where none was found; `code` is `OK` or that of the refusal; `tenant` is a
         slug, None where none became known."""
         route, status_class = route or "_none", _status_class(status)
-        self._requests[route, method if method in _METHODS else "OTHER", status_class, code].inc()
-        self._durations[route,].observe(seconds)
+        self._requests.add((route, method if method in _METHODS else "OTHER", status_class, code))
+        self._durations.observe((route,), seconds)
         if tenant is not None:
-            self._tenant_requests[self._tenants.label(tenant), status_class].inc()
+            self._tenant_requests.add((self._tenants.label(tenant), status_class))
 
     def shadow_refusal(self, route: str | None, code: str) -> None:
         """A request passed that a policy in shadow would have refused with `code`."""
-        self._shadow_refusals[route or "_none", code].inc()
+        self._shadow_refusals.add((route or "_none", code))
 
     def overrun(self, route: str | None, metric: str, units: int) -> None:
         """An upstream used `units` more of `metric` than were held for the request."""
-        self._overruns[route or "_none", metric].inc(units)
+        self._overruns.add((route or "_none", metric), units)
 
     def store_call(self, script: str, seconds: float) -> None:
         """A call of the store has ended, well or badly."""
-        self._store_calls[script,].observe(seconds)
+        self._store_calls.observe((script,), seconds)
 
     def store_failure(self, script: str) -> None:
         """A call of the store got no answer in time, or a refusal to answer."""
-        self._store_failures[script,].inc()
+        self._store_failures.add((script,))
 
     def upstream(
         self, upstream: str, status: int | None, connect: float | None = None, first_byte: float | None = None
     ) -> None:
         """An upstream answered with `status`, or (None) failed to. Durations in seconds, None where the phase did not take
         place: a kept connection needs no connecting."""
-        self._upstream_responses[upstream, "none" if status is None else _status_class(status)].inc()
+        self._upstream_responses.add((upstream, "none" if status is None else _status_class(status)))
         if connect is not None:
-            self._upstream_durations[upstream, "connect"].observe(connect)
+            self._upstream_durations.observe((upstream, "connect"), connect)
         if first_byte is not None:
-            self._upstream_durations[upstream, "first_byte"].observe(first_byte)
+            self._upstream_durations.observe((upstream, "first_byte"), first_byte)
 
     def standby_request(self, route: str) -> None:
         """A request was admitted while the store could not be reached."""
-        self._standby_requests[route,].inc()
+        self._standby_requests.add((route,))
 
     def journal(self, waiting: Callable[[], int]) -> None:
         """There is a journal; `waiting` tells how many of its entries are not counted yet."""
@@ -147,11 +147,15 @@ class Metrics:
         """All of them with their values, to be added to those of other processes."""
         return list(self._registry.collect())
 
-    def _counter(self, name: str, meaning: str, labels: tuple[str, ...]) -> _Children[Counter]:
-        return _Children(Counter(name, meaning, labels, registry=self._registry).labels)
+    def _counter(self, name: str, meaning: str, labels: tuple[str, ...]) -> tally.Counter:
+        counter = tally.Counter(name, meaning, labels)
+        self._registry.register(counter)
+        return counter
 
-    def _histogram(self, name: str, meaning: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> _Children[Histogram]:
-        return _Children(Histogram(name, meaning, labels, buckets=buckets, registry=self._registry).labels)
+    def _histogram(self, name: str, meaning: str, labels: tuple[str, ...], bounds: tuple[float, ...]) -> tally.Histogram:
+        histogram = tally.Histogram(name, meaning, labels, bounds)
+        self._registry.register(histogram)
+        return histogram
 
 
 class TenantLabels:
@@ -167,18 +171,6 @@ class TenantLabels:
                 return _OTHER
             self._named.add(tenant)
         return tenant
-
-
-class _Children(dict[tuple[str, ...], _T]):
-    """A metric's children by their labels, bound once: `labels()` costs more than the counting does."""
-
-    def __init__(self, bind: Callable[..., _T]) -> None:
-        super().__init__()
-        self._bind = bind
-
-    def __missing__(self, labels: tuple[str, ...]) -> _T:
-        child = self[labels] = self._bind(*labels)
-        return child
 
 
 def _status_class(status: int) -> str:
