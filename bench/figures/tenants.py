@@ -39,21 +39,24 @@ class Customer:
 
 async def provision(store: Store, encryption_key: str, jwt_secret: str, count: int) -> list[Customer]:
     """Write `count` new tenants of the organization `main`, on the plan `roomy`."""
+    tenants = [new_tenant(f"tenant-{number}") for number in range(count)]
+    await write(store, encryption_key, tenants)
+    return [Customer(tenant.slug, _token(tenant.slug, jwt_secret)) for tenant in tenants]
+
+
+async def write(store: Store, encryption_key: str, tenants: Sequence[Tenant]) -> None:
+    """Write new tenants of the organization `main`, with the names by which they and their keys are found."""
     shelf = Shelf(store, Cipher(encryption_key), {"main": Organization("main", default_plan="roomy")})
-    slugs = [f"tenant-{number}" for number in range(count)]
-    for start in range(0, count, _BATCH):
-        batch = slugs[start : start + _BATCH]
-        await asyncio.gather(*(shelf.write(tenant, 0) for tenant in await _reserved(store, batch)))
-    return [Customer(slug, _token(slug, jwt_secret)) for slug in slugs]
+    for start in range(0, len(tenants), _BATCH):
+        batch = tenants[start : start + _BATCH]
+        names = [(store.keys.slug(tenant.slug), tenant) for tenant in batch]
+        names += [(store.keys.api_key(key.digest), tenant) for tenant in batch for key in tenant.keys]
+        await store.control.gather([("SET", name, write_owner(tenant.id)) for name, tenant in names])
+        await asyncio.gather(*(shelf.write(tenant, 0) for tenant in batch))
 
 
-async def _reserved(store: Store, slugs: Sequence[str]) -> list[Tenant]:
-    tenants = [_tenant(slug) for slug in slugs]
-    await store.control.gather([("SET", store.keys.slug(tenant.slug), write_owner(tenant.id)) for tenant in tenants])
-    return tenants
-
-
-def _tenant(slug: str) -> Tenant:
+def new_tenant(slug: str) -> Tenant:
+    """On the plan `roomy`, with a signing secret and a widget key."""
     now = time.time()
     return Tenant(
         id=new_id(),

@@ -1,0 +1,1 @@
+"""tenantgate beside other proxies, under the same load in the same run. See docs/benchmark.md."""
