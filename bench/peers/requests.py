@@ -21,15 +21,15 @@ class Requests:
 
     def __init__(self, directory: Path, keys: Keys, customers: Sequence[Customer]) -> None:
         self._directory = directory
-        self._keys = keys
+        self.keys = keys
         self._customers = customers
 
     def headers(self, kind: str, customer: Customer, target: str, number: int) -> Headers:
         """Of one request with the credential number `number` of a customer."""
         makers: Mapping[str, Callable[[], Headers]] = {
-            "hs256": lambda: _bearer(customer.slug, self._keys.hs256(customer.slug, f"user-{number}")),
-            "rs256": lambda: _bearer(customer.slug, self._keys.rs256(customer.slug, f"user-{number}")),
-            "distinct": lambda: _bearer(customer.slug, self._keys.hs256(customer.slug, f"new-{next(_serial)}")),
+            "hs256": lambda: _bearer(customer.slug, self.keys.hs256(customer.slug, f"user-{number}")),
+            "rs256": lambda: _bearer(customer.slug, self.keys.rs256(customer.slug, f"user-{number}")),
+            "distinct": lambda: _bearer(customer.slug, self.keys.hs256(customer.slug, f"new-{next(_serial)}")),
             "key": lambda: _bearer(customer.slug, customer.api_key),
             "hmac": lambda: signed_headers(customer.id, customer.secret, target),
             "none": dict,

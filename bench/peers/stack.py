@@ -10,6 +10,7 @@ import os
 import pwd
 import secrets
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from .served import CONFIGS, DidNotStart, Served, free_port, render, run, start
 from .tenants import Customer, limit_peers, provision
 
 KIB = '{"filler":"' + "x" * (1024 - 13) + '"}'
+_REST = 10.0
 FILES = {"64k": 64 << 10, "10m": 10 << 20}
 
 
@@ -51,6 +53,12 @@ class Upstream:
         finally:
             connection.close()
         return int(requests) - self._asked
+
+    def rest(self) -> None:
+        """Wait until what an earlier load has left unanswered has come, so that it is not taken for the next one's."""
+        deadline, before = time.monotonic() + _REST, -1
+        while before != (before := self.hits()) and time.monotonic() < deadline:
+            time.sleep(0.3)
 
 
 @dataclass(frozen=True)
