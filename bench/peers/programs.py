@@ -10,7 +10,11 @@ _OWN = ROOT / ".tenantgate/peers/bin"
 # A user's PATH often leaves out the second.
 _PLACES = (_OWN, Path("/usr/sbin"))
 MODULES = Path("/usr/lib/nginx/modules")
-_LUA = (MODULES / "ngx_http_lua_module.so", Path("/usr/share/lua/5.1/resty/lrucache.lua"), Path("/usr/share/lua/5.1/nginx/redis.lua"))
+_LUA = (
+    MODULES / "ngx_http_lua_module.so",
+    Path("/usr/share/lua/5.1/resty/lrucache.lua"),
+    Path("/usr/share/lua/5.1/nginx/redis.lua"),
+)
 
 
 def find(name: str) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Self
@@ -39,7 +39,7 @@ class Range:
         return f"{middle} [{least}–{most}]"
 
 
-Rounds = Sequence[dict[str, Sample]]
+Rounds = Sequence[Mapping[str, Sample]]
 """For each round the samples of its rows, by name."""
 
 

@@ -118,9 +118,7 @@ def running(peers: Iterable[Peer], tenants: int) -> Iterator[Stack]:
                 skipped[peer.name] = f"did not start: {fault}"
             else:
                 stack.callback(served[peer.name].stop)
-        yield Stack(
-            wrk, cores, Upstream(upstream), store, served, skipped, customers, Requests(directory, keys, customers)
-        )
+        yield Stack(wrk, cores, Upstream(upstream), store, served, skipped, customers, Requests(directory, keys, customers))
 
 
 def _required(program: str) -> Path:

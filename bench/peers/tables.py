@@ -33,8 +33,8 @@ TENANTS, MANY_TENANTS = 200, 10_000
 
 @dataclass(frozen=True)
 class Row:
-    """`kind` names the credential (see Requests); `target` only where it is not that of the kind. `body` is sent, `answer` comes
-    back, in bytes. `hits`: requests at the upstream for each answer."""
+    """`kind` names the credential (see Requests). `target` is given only where it is not that of the kind. `body` is sent, and
+    `answer` comes back, in bytes. `hits`: requests at the upstream for each answer."""
 
     name: str
     peer: str

@@ -1,6 +1,7 @@
 -- Sends the requests of a list in turn, and prints what came of it as one line of JSON.
 -- Environment: REQUESTS names the list, a request to a line, its headers parted by tabs; METHOD, TARGET, BODY_BYTES are the same
 -- for all of them; ONCE: each is sent once at most, and the load ends with the list; PAUSE: ms between two of a connection.
+local MOST_BYTES = 64 * 1024 * 1024 -- of bodies in memory: of large ones the first requests have to do
 local requests, count, at = {}, 0, 0
 local once = os.getenv("ONCE") == "1"
 local pause = tonumber(os.getenv("PAUSE") or "0")
@@ -14,6 +15,7 @@ function init()
     for name, value in line:gmatch("([^\t:]+): ([^\t]*)") do headers[name] = value end
     count = count + 1
     requests[count] = wrk.format(method, target, headers, body)
+    if count * bytes > MOST_BYTES then break end
   end
 end
 
