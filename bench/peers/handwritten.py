@@ -25,8 +25,8 @@ UPSTREAM = os.environ.get("HANDWRITTEN_UPSTREAM", "")
 STORE = os.environ.get("HANDWRITTEN_STORE", "redis://127.0.0.1:6379")
 SCRIPT = Path(__file__).with_name("configs") / "policy.lua"
 
-# In its favour, and not what a user would write: httpcore imports this module several times for each request. Nothing requires it
-# any longer, and where it is not installed each import searches for it anew. So it is known to be absent.
+# In its favour, and not what a user would write: httpcore imports this module several times for each request. Nothing requires
+# it any longer, and where it is not installed each import searches for it anew. So it is known to be absent.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authorization"}
