@@ -120,7 +120,7 @@ def _neighbour(noticed: Sequence[Noticed]) -> list[str]:
     )
     row = [Range.of(map(value, noticed)).shown(digits, factor) for _, value, digits, factor in values]
     return [
-        "### neighbour: a quiet tenant beside one that asks ten times what its limit of 100 a second lets through",
+        "### neighbour: a quiet tenant beside one that asks at least ten times as often as its limit, 100 a second",
         table(["", *(name for name, *_ in values)], [["tenantgate", *row]]),
     ]
 
