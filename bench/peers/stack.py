@@ -80,11 +80,12 @@ class Stack:
 
 @contextmanager
 def running(peers: Iterable[Peer], tenants: int) -> Iterator[Stack]:
-    """This process moves to the processor of the load. Raises Missing, and DidNotStart where it is not a peer that doesn't."""
+    """This process is on the processor of the load meanwhile. Raises Missing, and DidNotStart, but not of a peer."""
     wrk, cores = _required("wrk"), Cores.of_this_machine()
     _required("nginx")
-    pin(cores.load)
     with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
+        stack.callback(os.sched_setaffinity, 0, os.sched_getaffinity(0))
+        pin(cores.load)
         directory, keys = Path(name), Keys()
         encryption_key = base64.b64encode(secrets.token_bytes(32)).decode()
         values = {
