@@ -17,8 +17,6 @@ from .stack import Stack
 from .tables import Row, Table
 
 _WARM = 1.0
-# What a proxy leaves to be done shortly after the answer belongs to it: counters are flushed within a tenth of a second.
-_SETTLES = 0.2
 # Good for one use: the first load tells how many the second may need.
 _FIRST_LIST, _SPARE = 2000, 1.2
 
@@ -77,19 +75,21 @@ def _sample(stack: Stack, row: Row, seconds: float) -> Sample:
     served = stack.upstream.served if row.peer == DIRECT else stack.peers[row.peer]
     warm = wrk.run(stack.wrk, served.port, _load(stack, row, _list(stack, row, _FIRST_LIST)), _WARM)
     load = _load(stack, row, _list(stack, row, int(warm.answers / warm.seconds * seconds * _SPARE) + 1))
-    time.sleep(_SETTLES)
+    stack.upstream.rest()
     served.forget_output()
     hits, spent, store = stack.upstream.hits(), served.seconds(), stack.store.seconds()
     told = wrk.run(stack.wrk, served.port, load, seconds)
     memory = served.resident()
-    time.sleep(_SETTLES)
+    # What a proxy leaves to be done shortly after an answer belongs to it, and so does what was under way when the load ended.
+    stack.upstream.rest()
     spent, store, hits = served.seconds() - spent, stack.store.seconds() - store, stack.upstream.hits() - hits
     fault = fault_of(row, told, hits)
     if fault:
         raise Unfit(fault)
+    reached = hits / row.hits
     return Sample(
-        cpu=spent / told.answers,
-        store=store / told.answers,
+        cpu=spent / reached,
+        store=store / reached,
         rate=told.answers / told.seconds,
         p50=told.p50,
         p99=told.p99,

@@ -27,7 +27,8 @@ from .served import CONFIGS, DidNotStart, Served, free_port, render, run, start
 from .tenants import Customer, limit_peers, provision
 
 KIB = '{"filler":"' + "x" * (1024 - 13) + '"}'
-_REST = 10.0
+# Seconds without a request that end a load, longer than the tenth of one in which counters are flushed; and to wait at most.
+_REST, _REST_MOST = 0.3, 10.0
 FILES = {"64k": 64 << 10, "10m": 10 << 20}
 
 
@@ -56,9 +57,9 @@ class Upstream:
 
     def rest(self) -> None:
         """Wait until what an earlier load has left unanswered has come, so that it is not taken for the next one's."""
-        deadline, before = time.monotonic() + _REST, -1
+        deadline, before = time.monotonic() + _REST_MOST, -1
         while before != (before := self.hits()) and time.monotonic() < deadline:
-            time.sleep(0.3)
+            time.sleep(_REST)
 
 
 @dataclass(frozen=True)
