@@ -74,7 +74,7 @@ def _rotated(rows: Sequence[Row], by: int) -> Iterator[Row]:
 def _sample(stack: Stack, row: Row, seconds: float) -> Sample:
     served = stack.upstream.served if row.peer == DIRECT else stack.peers[row.peer]
     warm = wrk.run(stack.wrk, served.port, _load(stack, row, _list(stack, row, _FIRST_LIST)), _WARM)
-    load = _load(stack, row, _list(stack, row, int(warm.answers / warm.seconds * seconds * _SPARE) + 1))
+    load = _load(stack, row, _list(stack, row, max(_FIRST_LIST, int(warm.answers / warm.seconds * seconds * _SPARE))))
     stack.upstream.rest()
     served.forget_output()
     hits, spent, store = stack.upstream.hits(), served.seconds(), stack.store.seconds()
@@ -85,7 +85,7 @@ def _sample(stack: Stack, row: Row, seconds: float) -> Sample:
     spent, store, hits = served.seconds() - spent, stack.store.seconds() - store, stack.upstream.hits() - hits
     fault = fault_of(row, told, hits)
     if fault:
-        raise Unfit(fault)
+        raise Unfit(f"{fault}{served.last_words()}")
     reached = hits / row.hits
     return Sample(
         cpu=spent / reached,

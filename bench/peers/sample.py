@@ -10,8 +10,8 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Sample:
-    """`cpu`, `store`: processor seconds of the proxy and of the store for each request that the upstream answered. `p50`, `p99` in
-    seconds, `rate` in answers a second, `memory` in bytes."""
+    """`cpu`, `store`: processor seconds of the proxy and of the store for each request that the upstream answered. `p50`, `p99`:
+    seconds. `rate`: answers a second. `memory`: bytes."""
 
     cpu: float
     store: float

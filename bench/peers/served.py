@@ -47,6 +47,11 @@ class Served:
         """What has been logged so far. The file is appended to, so it starts anew."""
         os.truncate(self.output, 0)
 
+    def last_words(self) -> str:
+        """The end of what it has logged, where that may tell why."""
+        lines = self.output.read_text(errors="replace").splitlines()
+        return f"; it says: {lines[-1][:300]}" if lines else ""
+
     def stop(self) -> None:
         self.process.terminate()
         try:
