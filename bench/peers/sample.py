@@ -10,7 +10,7 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Sample:
-    """`cpu`, `store`: processor seconds of the proxy and of the store for each request that the upstream answered. `p50`, `p99`:
+    """`cpu`, `store`: processor seconds of the proxy and of the store for each request that the upstream had. `p50`, `p99`:
     seconds. `rate`: answers a second. `memory`: bytes."""
 
     cpu: float
