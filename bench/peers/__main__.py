@@ -11,8 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import wrk
-from .neighbour import disturb
+from .neighbour import Disturbed, disturb
 from .peers import BY_NAME, DIRECT, TENANTGATE, Peer
 from .report import Result
 from .rounds import Measured, measure
@@ -42,7 +41,7 @@ def main() -> int:
     wanted = arguments.tables or ([MAIN.name] if arguments.quick else names)
     try:
         result = run(wanted, rounds, seconds)
-    except (Missing, DidNotStart, wrk.NoResult) as fault:
+    except (Missing, DidNotStart) as fault:
         print(f"No figures: {fault}", file=sys.stderr)
         return 1
     _write(result, arguments.json)
@@ -50,14 +49,14 @@ def main() -> int:
 
 
 def run(wanted: Sequence[str], rounds: int, seconds: float) -> Result:
-    """Measure the tables of these names. Raises Missing, DidNotStart, wrk.NoResult."""
+    """Measure the tables of these names. Raises Missing, DidNotStart."""
     tables = [table for table in TABLES if table.name in wanted]
     with running(_peers(tables), MANY_TENANTS if MANY in tables else TENANTS) as stack:
         measured = dict[str, Measured]()
         for table in tables:
             measured[table.name] = measure(stack, table, rounds, seconds, _tell)
-        noticed = disturb(stack, rounds, seconds, _tell) if _NEIGHBOUR in wanted else []
-        return Result(_machine(), measured, noticed, stack.skipped)
+        disturbed = disturb(stack, rounds, seconds, _tell) if _NEIGHBOUR in wanted else Disturbed()
+        return Result(_machine(), measured, disturbed, stack.skipped)
 
 
 def _peers(tables: Sequence[Table]) -> list[Peer]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from bench.figures.bars import Bar, Bars
 from bench.figures.table import table
 
-from .neighbour import Noticed
+from .neighbour import LIMIT, TIMES, Disturbed, Noticed
 from .rounds import Measured
 from .sample import Range, Sample, of_row
 from .targets import Compared, others, processor
@@ -32,13 +32,13 @@ class Result:
 
     machine: str
     tables: Mapping[str, Measured]
-    noticed: Sequence[Noticed]
+    neighbour: Disturbed
     skipped: Mapping[str, str]
 
     @property
     def compared(self) -> list[Compared]:
         main = self.tables.get("main")
-        return (processor(main.rounds) if main else []) + others(self.tables, self.noticed)
+        return (processor(main.rounds) if main else []) + others(self.tables, self.neighbour.noticed)
 
     def page(self) -> str:
         """Markdown."""
@@ -46,8 +46,10 @@ class Result:
         parts += [f"Skipped: {name}, {reason}." for name, reason in self.skipped.items()]
         for measured in self.tables.values():
             parts += _table(measured)
-        if self.noticed:
-            parts += _neighbour(self.noticed)
+        if self.neighbour.noticed:
+            parts += _neighbour(self.neighbour.noticed)
+        if self.neighbour.failed:
+            parts.append(f"Not timed: neighbour: {self.neighbour.failed}.")
         parts += ["### Targets", _targets(self.compared)] if self.compared else []
         return "\n\n".join(parts) + "\n"
 
@@ -70,7 +72,7 @@ class Result:
                 }
                 for name, measured in self.tables.items()
             },
-            "neighbour": [asdict(one) for one in self.noticed],
+            "neighbour": asdict(self.neighbour),
             "skipped": self.skipped,
             "machine": self.machine,
         }
@@ -120,7 +122,7 @@ def _neighbour(noticed: Sequence[Noticed]) -> list[str]:
     )
     row = [Range.of(map(value, noticed)).shown(digits, factor) for _, value, digits, factor in values]
     return [
-        "### neighbour: a quiet tenant beside one that asks at least ten times as often as its limit, 100 a second",
+        f"### neighbour: a quiet tenant beside one that asks {TIMES} times its limit of {LIMIT} a second",
         table(["", *(name for name, *_ in values)], [["tenantgate", *row]]),
     ]
 

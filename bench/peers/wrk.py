@@ -19,8 +19,8 @@ class NoResult(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """`requests` names a list (see wrk.lua). `once`: the load ends with the list. `pause`: ms between an answer and the next
-    request of a connection."""
+    """`requests` names a list (see wrk.lua). `once`: the load ends with the list. `rate`: requests a second; 0: as many as
+    there are answers."""
 
     requests: Path
     target: str
@@ -28,7 +28,7 @@ class Load:
     method: str = "GET"
     body: int = 0
     once: bool = False
-    pause: int = 0
+    rate: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def start(wrk: Path, port: int, load: Load, seconds: float) -> subprocess.Popen[
         "TARGET": load.target,
         "BODY_BYTES": str(load.body),
         "ONCE": "1" if load.once else "0",
-        "PAUSE": str(load.pause),
+        "RATE": str(load.rate),
     }
     lasts = f"{max(1, round(seconds))}s"
     command = [wrk, "-t1", f"-c{load.connections}", f"-d{lasts}", f"--timeout={_PATIENCE}s", "-s", _SCRIPT]

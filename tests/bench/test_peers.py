@@ -14,7 +14,7 @@ import pytest
 from bench.figures.bars import Bar, Bars
 from bench.peers import machine, served, wrk
 from bench.peers.credentials import AUDIENCE, ISSUER, Keys, tampered
-from bench.peers.neighbour import Noticed
+from bench.peers.neighbour import Disturbed, Noticed
 from bench.peers.peers import BY_NAME, DIRECT, PEERS, TENANTGATE, Refusal
 from bench.peers.programs import find
 from bench.peers.report import Result
@@ -107,11 +107,14 @@ def test_added_latency_is_what_a_proxy_takes_beyond_no_proxy():
 # The page and the file
 
 
-def result(failed: dict[str, str] | None = None, skipped: dict[str, str] | None = None) -> Result:
+DISTURBED = Disturbed([Noticed(0.002, 0.003, 500, 50)])
+
+
+def result(failed: dict[str, str] | None = None, skipped: dict[str, str] | None = None, other=DISTURBED) -> Result:
     times = {"tenantgate": 40, "nginx-lua-cached": 80, "tenantgate, RS256": 44, "haproxy-rs256": 88}
     rounds = [{name: costing(micros) for name, micros in times.items()}] * 3
     main = Measured(MAIN, rounds, [CALM] * 3, failed or {})
-    return Result("A machine.", {"main": main}, [Noticed(0.002, 0.003, 1000, 100)], skipped or {})
+    return Result("A machine.", {"main": main}, other, skipped or {})
 
 
 def test_the_file_has_a_ratio_for_each_peer_that_was_measured():
@@ -137,9 +140,12 @@ def test_the_page_shows_figures_with_their_range_and_targets_with_what_was_reach
 
 
 def test_what_was_not_measured_is_named_with_the_reason():
-    page = result(failed={"envoy": "a tampered credential got 200"}, skipped={"traefik": "not installed: traefik"}).page()
+    failed, skipped = {"envoy": "a tampered credential got 200"}, {"traefik": "not installed: traefik"}
+    page = result(failed, skipped, Disturbed([], "round 1: the other could ask only 99 times a second")).page()
     assert "Not timed: envoy: a tampered credential got 200." in page
     assert "Skipped: traefik, not installed: traefik." in page
+    assert "Not timed: neighbour: round 1: the other could ask only 99 times a second." in page
+    assert "### neighbour" not in page
 
 
 def test_bars_end_where_their_values_are():
