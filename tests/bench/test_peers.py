@@ -207,13 +207,19 @@ def test_steal_is_the_eighth_of_the_processors_times():
     assert machine.steal("cpu  10 20 30 40 50 60 70 800 90 100\ncpu0 1 2 3 4 5 6 7 8 9 10\n") * machine._TICKS == 800
 
 
+CHILD = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
+PARENT = """
+import socket, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+child.stdout.readline()
+socket.create_server(("127.0.0.1", int(sys.argv[2]))).accept()
+child.wait()
+"""
+
+
 def test_processor_time_of_a_process_includes_its_childs(tmp_path):
-    burn = "import time\nwhile time.process_time() < 0.3: pass\nimport socket\n"
-    child = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {burn + 'input()'!r}], stdin=subprocess.PIPE)\n"
-    listen = "import socket, time\ntime.sleep(1.0)\ns = socket.create_server(('127.0.0.1', PORT))\ntime.sleep(60)\n"
-    port = served.free_port()
-    code = child + listen.replace("PORT", str(port))
-    process = served.run("parent", [sys.executable, "-c", code], tmp_path, port, machine.Cores.of_this_machine().proxy)
+    port, core = served.free_port(), machine.Cores.of_this_machine().proxy
+    process = served.run("parent", [sys.executable, "-c", PARENT, CHILD, str(port)], tmp_path, port, core)
     try:
         assert process.seconds() >= 0.3
     finally:
