@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,8 +60,8 @@ def measure(stack: Stack, table: Table, rounds: int, seconds: float, tell: Calla
                     samples[row.name] = _sample(stack, row, seconds)
                 except (Unfit, wrk.NoResult) as fault:
                     failed[row.name] = f"round {number + 1}: {fault}"
-        processors = len({stack.cores.proxy, stack.cores.load})
-        conditions.append(Conditions((stolen() - stole) / (time.monotonic() - started) / processors, loop))
+        possible = (time.monotonic() - started) * (os.cpu_count() or 1)
+        conditions.append(Conditions((stolen() - stole) / possible, loop))
         done.append(samples)
     return Measured(table, done, conditions, failed)
 

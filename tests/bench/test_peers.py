@@ -221,7 +221,8 @@ def test_processor_time_of_a_process_includes_its_childs(tmp_path):
     port, core = served.free_port(), machine.Cores.of_this_machine().proxy
     process = served.run("parent", [sys.executable, "-c", PARENT, CHILD, str(port)], tmp_path, port, core)
     try:
-        assert process.seconds() >= 0.3
+        # Read in steps of 10 ms, in user mode and in the kernel; the parent itself has used a tenth of it.
+        assert process.seconds() >= 0.25
     finally:
         process.stop()
 
