@@ -247,13 +247,15 @@ def test_every_row_names_a_peer_and_no_two_rows_of_a_table_have_one_name():
 
 
 @pytest.mark.skipif(find("wrk") is None or find("nginx") is None, reason="wrk and nginx are installed by scripts/peers")
-def test_a_row_that_lets_pass_what_it_must_refuse_is_not_timed_and_others_are(monkeypatch):
+def test_what_is_not_installed_or_lets_pass_what_it_must_refuse_is_not_timed_and_others_are(monkeypatch):
     careless = replace(BY_NAME["nginx"], name="careless", refuses=frozenset({Refusal.MISSING, Refusal.TAMPERED}))
     monkeypatch.setitem(BY_NAME, "careless", careless)
-    table = Table("tiny", "", [Row(name, name, connections=4) for name in ("tenantgate", "handwritten", "careless")])
-    with running([TENANTGATE, BY_NAME["handwritten"], careless], tenants=200) as stack:
+    absent = replace(careless, name="absent", needs=("no-such-proxy",))
+    table = Table("tiny", "", [Row(name, name, connections=4) for name in ("tenantgate", "handwritten", "careless", "absent")])
+    with running([TENANTGATE, BY_NAME["handwritten"], careless, absent], tenants=200) as stack:
         measured = measure(stack, table, rounds=1, seconds=1, tell=print)
     assert set(measured.rounds[0]) == {"tenantgate", "handwritten"}
+    assert stack.skipped == {"absent": "not installed: no-such-proxy"}
     assert set(measured.failed) == {"careless"}
     assert "a request without a credential got 200, and 1 reached the upstream" in measured.failed["careless"]
     assert all(0 < sample.cpu < 1 and sample.p50 <= sample.p99 for sample in measured.rounds[0].values())
