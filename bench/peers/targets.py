@@ -68,7 +68,7 @@ def others(measured: Mapping[str, Measured], noticed: Sequence[Noticed]) -> list
     compared = list[Compared]()
     if main := measured.get("main"):
         compared += [
-            Compared("p99 ÷ nginx-lua's", ratio(main.rounds, "tenantgate", "nginx-lua", _p99), Target(1.0)),
+            Compared("p99 ÷ nginx-lua-cached's", ratio(main.rounds, "tenantgate", "nginx-lua-cached", _p99), Target(1.0)),
             Compared("p99 ÷ haproxy-hs256's", ratio(main.rounds, "tenantgate", "haproxy-hs256", _p99), Target(None, 1.0)),
         ]
     if connections := measured.get("connections"):
