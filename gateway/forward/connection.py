@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from gateway.clock import Clock
 from gateway.errors import UPSTREAM_CLOSED, UPSTREAM_INVALID_RESPONSE, UPSTREAM_TIMEOUT, Refused
-from gateway.settings.schema import Timeouts
+from gateway.settings.upstreams import Timeouts
 
 from .exchange import UpstreamAborted
 from .response import InvalidResponse, ResponseReader
@@ -56,6 +56,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._deadline = inf
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
+        self._retirement: asyncio.TimerHandle | None = None
+        self._is_retired = False
         self.is_closed = False
 
     # For the pool
@@ -87,14 +89,19 @@ class UpstreamConnection(asyncio.Protocol):
         """No exchange for now; close after `seconds` without one."""
         self._expire_in(seconds)
 
+    def retire_in(self, seconds: float) -> None:
+        """Carry no exchange that would begin later than in `seconds`."""
+        self._retirement = self._loop.call_later(seconds, self._retire)
+
     def drop(self) -> None:
         """Close at once, whatever has not been sent."""
         if self.is_closed:
             return
         self.is_closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._retirement):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._retirement = None
         self._transport.abort()
         self._home.closed(self)
 
@@ -189,7 +196,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _complete(self, exchange: Exchange) -> None:
         """An answer that ends before its request does leaves a connection that can't be used again."""
-        is_reusable = self._reader.persistent and not self._uploading and self._writable
+        is_reusable = self._reader.persistent and not (self._uploading or self._is_retired) and self._writable
         self._detach()
         try:
             exchange.sink.complete()
@@ -234,6 +241,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._uploading = False
 
     # Deadlines
+
+    def _retire(self) -> None:
+        self._is_retired = True
+        if self._exchange is None:
+            self.drop()
 
     def _request_sent(self) -> None:
         self._sent_at = self._clock.monotonic()

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterable, Mapping
 
 from gateway.clock import Clock
-from gateway.settings.schema import Upstream
+from gateway.settings.upstreams import Upstream
 
 from .balance import Balance
 from .exchange import Exchange, NotSent, OutboundHead, Sink, Timings, UpstreamAborted

@@ -9,6 +9,8 @@ from httptools import HttpParserError, HttpResponseParser
 
 MAX_HEAD = 64 << 10
 MAX_HEADERS = 200
+MAX_INTERIM = 100
+"""Interim heads (1xx) before the final one."""
 
 _VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 _STATUS = re.compile(rb"[1-5][0-9]{2}")
@@ -29,8 +31,8 @@ class ResponseReader:
     case. `complete`: the message has ended. `persistent`: the connection can carry another exchange after it.
     """
 
-    __slots__ = ("_chunked", "_extra", "_head_only", "_left", "_overhead", "_pending", "_pieces", "complete", "headers",
-                 "persistent", "status")  # fmt: skip
+    __slots__ = ("_chunked", "_extra", "_head_only", "_interim", "_left", "_overhead", "_pending", "_pieces", "complete",
+                 "headers", "persistent", "status")  # fmt: skip
 
     def __init__(self, method: str) -> None:
         self.status = 0
@@ -39,6 +41,7 @@ class ResponseReader:
         self.persistent = False
         self._head_only = method == "HEAD"
         self._pending = b""
+        self._interim = 0
         self._left: int | None = None
         self._chunked: HttpResponseParser | None = None
         self._pieces: list[bytes] = []
@@ -107,6 +110,10 @@ class ResponseReader:
         if status >= 200:
             self.status = status
             self._frame(head)
+        elif self._interim == MAX_INTERIM:
+            raise InvalidResponse(f"more than {MAX_INTERIM} interim heads")
+        else:
+            self._interim += 1
 
     def _frame(self, head: bytes) -> None:
         """Where the body ends (RFC 9112, 6.3), and whether the connection goes on after it (9.3)."""

@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from random import uniform
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from gateway.clock import Clock
-from gateway.errors import SHUTTING_DOWN, UPSTREAM_BUSY, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE, Refused
-from gateway.settings.schema import Upstream
+from gateway.errors import SHUTTING_DOWN, UPSTREAM_BUSY, UPSTREAM_CLOSED, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE, Refused
+from gateway.settings.upstreams import Upstream
 
 from .connection import UpstreamConnection
 from .exchange import Exchange, NotSent
@@ -26,6 +27,7 @@ MAX_WAITING = 4096
 # How long a target that could not be reached is left alone where another one can be had.
 _BACKOFF = 1.0
 _NO_CONNECTION = "No connection to the upstream was to be had in time."
+_SPREAD = 0.2
 _P = TypeVar("_P", bound=asyncio.BaseProtocol)
 
 _log = logging.getLogger("tenantgate.upstream")
@@ -66,6 +68,7 @@ class Target:
         self._waiting: OrderedDict[Exchange, asyncio.TimerHandle] = OrderedDict()
         self._tunnels = 0
         self._down_until = 0.0
+        self._is_closed = False
 
     @property
     def outstanding(self) -> int:
@@ -87,6 +90,9 @@ class Target:
                 connection.drop()
         elif self._idle and self._is_full():
             next(iter(self._idle)).drop()
+        if self._is_closed:
+            exchange.unreachable(Refused(SHUTTING_DOWN, retry_after=1))
+            return
         if len(self._waiting) >= MAX_WAITING:
             exchange.unreachable(Refused(UPSTREAM_BUSY, retry_after=1))
             return
@@ -102,6 +108,7 @@ class Target:
 
     async def close(self) -> None:
         """Drop everything; to be called when the requests that are in flight have had their time."""
+        self._is_closed = True
         connecting = list(self._connecting)
         for task in connecting:
             task.cancel()
@@ -170,7 +177,7 @@ class Target:
         return exchange
 
     def _connect_for_waiting(self) -> None:
-        while len(self._connecting) < len(self._waiting) and not self._is_full():
+        while len(self._connecting) < len(self._waiting) and not (self._is_full() or self._is_closed):
             task = asyncio.get_running_loop().create_task(self._connect())
             self._connecting.add(task)
             task.add_done_callback(self._connected)
@@ -178,7 +185,10 @@ class Target:
     async def _connect(self) -> None:
         started = self._clock.monotonic()
         connection = await self._open(partial(UpstreamConnection, self, self.timeouts, self._clock))
+        if not connection.is_usable:
+            raise NotSent(UPSTREAM_CLOSED, "The upstream closed the connection before anything was sent.")
         self._connections.add(connection)
+        connection.retire_in(shortened(self._settings.lifetime))
         if self._waiting:
             next(iter(self._waiting)).timings.connect = self._clock.monotonic() - started
         self.released(connection)
@@ -193,4 +203,12 @@ class Target:
 
     def _give_up(self, exchange: Exchange) -> None:
         self.forget(exchange)
-        exchange.unreachable(Refused(UPSTREAM_TIMEOUT, _NO_CONNECTION))
+        if self._connections and self._is_full():
+            exchange.unreachable(Refused(UPSTREAM_BUSY, retry_after=1))
+        else:
+            exchange.unreachable(Refused(UPSTREAM_TIMEOUT, _NO_CONNECTION))
+
+
+def shortened(seconds: float) -> float:
+    """Up to a fifth less, by chance, so that what began together does not end together."""
+    return seconds * uniform(1 - _SPREAD, 1)  # noqa: S311

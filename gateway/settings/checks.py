@@ -17,7 +17,8 @@ from .fault import KeyPath
 from .keys import check_issuer, check_secrets
 from .names import declared, metric_names
 from .routes import check_routes
-from .schema import IssuerSettings, Listeners, MetricSettings, OrgSettings, PlanSettings, RouteSettings, Secrets, Upstream
+from .schema import IssuerSettings, Listeners, MetricSettings, OrgSettings, PlanSettings, RouteSettings, Secrets
+from .upstreams import Upstream
 from .values import BUILTIN_METRICS, cap_of
 
 M = TypeVar("M", bound=BaseModel)

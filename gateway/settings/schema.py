@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr
+from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr
 
 from .policies import PolicyEntry
+from .strict import STRICT
 from .units import Duration, From64KiB, NoBoolean, Rate, Size, WithinADay
+from .upstreams import UPSTREAM_FORMS, Upstream
 
 _NAME = r"^[a-z][a-z0-9_-]{0,62}$"
 _STORE_URL = r"^(embedded|rediss?://.+|unix://.+)$"
 _KEY_PREFIX = r"^[a-z][a-z0-9]{0,11}$"
 _STORE_PREFIX = r"^[a-z0-9_-]{1,16}$"
 _HTTP_URL = r"^https?://[^/?#@\s]+[^#\s]*$"
-_TARGET = r"^https?://[^/?#@\s]+$"
 _PATH = r"^(/([A-Za-z0-9._~!$&'()+,=:@%-]+|\{[a-z][a-z0-9_]*\}))*(/\*?)?$"
 _HOST = r"^((\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])$"
 _METHOD = r"^[A-Z]+$"
@@ -27,13 +28,13 @@ FORMS = {
     _KEY_PREFIX: "up to 12 lower-case letters and digits, a letter first",
     _STORE_PREFIX: "up to 16 lower-case letters, digits, - and _",
     _HTTP_URL: "a URL such as https://login.example.com/jwks.json",
-    _TARGET: "scheme, host and port only, such as http://127.0.0.1:9000",
     _PATH: "/exact, /with/{one}/segment or /below/*",
     _HOST: "a host in lower case without port, such as api.example.com or *.example.com",
     _METHOD: "a method in capitals, such as GET",
     _CAP: "a name of lower-case letters, digits and _",
+    **UPSTREAM_FORMS,
 }
-"""Each pattern of this file in words."""
+"""Each pattern of the model in words."""
 
 Name = Annotated[str, Field(pattern=_NAME)]
 """Names of routes, upstreams, plans, metrics, orgs, issuers: lower case, so that none differs from another only in case."""
@@ -43,7 +44,7 @@ Count = Annotated[int, Field(ge=0), NoBoolean]
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = STRICT
 
 
 class Listener(Model):
@@ -161,28 +162,6 @@ class Identity(Model):
     """Who issues the JWTs that callers bring."""
     key_prefix: Annotated[str, Field(pattern=_KEY_PREFIX)] = "tg"
     """First part of API keys: `tg_live_…`."""
-
-
-class Timeouts(Model):
-    connect: Duration = 2.0
-    """Until a connection stands."""
-    first_byte: Duration = 30.0
-    """From the end of the request until the answer begins."""
-    idle: Duration = 60.0
-    """Between two pieces of a body, in either direction."""
-
-
-class Upstream(Model):
-    targets: Annotated[tuple[Annotated[str, Field(pattern=_TARGET)], ...], Field(min_length=1)]
-    """Base URLs, scheme and authority only: the path of a request is never rewritten."""
-    timeouts: Timeouts = Timeouts()
-    """How long to wait for what."""
-    max_connections: Annotated[int, Field(ge=1), NoBoolean] = 256
-    """Connections to each target at once."""
-    keep_alive: Duration = 4.0
-    """How long an unused connection is kept. Below the upstream's own time, often 5s: a request that meets its end is lost."""
-    ca_file: Path | None = None
-    """Certificate authorities that `https` targets are checked against; the system's where none is named."""
 
 
 class RouteSettings(Model):

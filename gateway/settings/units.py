@@ -36,6 +36,12 @@ def _at_most_a_day(seconds: float) -> float:
     return seconds
 
 
+def _longer_than_zero(seconds: float) -> float:
+    if seconds <= 0:
+        raise PydanticCustomError("duration", "longer than 0s")
+    return seconds
+
+
 def _at_least_64_kib(count: int) -> int:
     if count < 64 * _BYTES["KiB"]:
         raise PydanticCustomError("size", "at least 64KiB")
@@ -87,6 +93,7 @@ Size = Annotated[
 """Bytes."""
 
 WithinADay = Annotated[Duration, AfterValidator(_at_most_a_day)]
+LongerThanZero = Annotated[Duration, AfterValidator(_longer_than_zero)]
 From64KiB = Annotated[Size, AfterValidator(_at_least_64_kib)]
 
 Rate = Annotated[

@@ -7,7 +7,7 @@ import os
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from gateway.clock import SystemClock
 from gateway.errors import Problem, Refused
 from gateway.forward.pool import OutboundHead, Upstreams
-from gateway.settings.schema import Timeouts, Upstream
+from gateway.settings.upstreams import Upstream
 
 Handler = Callable[["Peer"], Awaitable[None]]
 
@@ -124,11 +124,12 @@ def answering(*answers: bytes) -> Handler:
 
 @asynccontextmanager
 async def upstreams(
-    *urls: str, max_connections: int = 8, ca_file: Path | None = None, **timeouts: float
+    *urls: str, connect: float = 20.0, first_byte: float = 20.0, idle: float = 20.0, **keys: object
 ) -> AsyncIterator[Upstreams]:
-    """One upstream named `u`. `timeouts` in seconds; those not named are long."""
-    waits = {name: f"{1000 * timeouts.get(name, 20.0):g}ms" for name in ("connect", "first_byte", "idle")}
-    settings = Upstream(targets=urls, max_connections=max_connections, ca_file=ca_file, timeouts=Timeouts(**waits))  # type: ignore[arg-type]
+    """One upstream named `u`. Timeouts in seconds; `keys` as in gateway.yaml."""
+    waits = {"connect": connect, "first_byte": first_byte, "idle": idle}
+    timeouts = {name: f"{1000 * seconds:g}ms" for name, seconds in waits.items()}
+    settings = Upstream.model_validate({"targets": urls, "max_connections": 8, "timeouts": timeouts, **keys})
     made = Upstreams({"u": settings}, SystemClock())
     try:
         yield made
@@ -136,7 +137,9 @@ async def upstreams(
         await made.close()
 
 
-async def fetch(pool: Upstreams, head: OutboundHead = GET, body: bytes | None = None) -> tuple[int, bytes]:
+async def fetch(
+    pool: Upstreams, head: OutboundHead = GET, body: AsyncIterable[bytes] | bytes | None = None
+) -> tuple[int, bytes]:
     response = await pool.send("u", head, body)
     try:
         return response.status, b"".join([piece async for piece in response.chunks()])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.forward.response import MAX_HEAD, MAX_HEADERS, InvalidResponse, ResponseReader
+from gateway.forward.response import MAX_HEAD, MAX_HEADERS, MAX_INTERIM, InvalidResponse, ResponseReader
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -26,6 +26,7 @@ WELL_FORMED = [
     (CHUNKED + b"2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n", b"hello"),
     (CHUNKED + b"5\r\nhello\r\n0\r\nX-Tenant: globex\r\n\r\n", b"hello"),
     (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK + b"Content-Length: 1\r\n\r\nx", b"x"),
+    (b"HTTP/1.1 102 Processing\r\n\r\n" * MAX_INTERIM + OK + b"Content-Length: 1\r\n\r\nx", b"x"),
     (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
     (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", b""),
     (b"HTTP/1.1 599 \r\nContent-Length: 0\r\n\r\n", b""),
@@ -121,6 +122,7 @@ def test_a_connection_that_ends_is_not_persistent(head: bytes) -> None:
             for v in (b"099", b"600", b"999", b"20", b"2000", b"+20")
         ),
         pytest.param(b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", id="101"),
+        pytest.param(b"HTTP/1.1 102 Processing\r\n\r\n" * (MAX_INTERIM + 1), id="interim heads without end"),
         pytest.param(OK + b"X-A: b\r\n" * (MAX_HEADERS + 1) + b"\r\n", id="too many headers"),
         pytest.param(OK + b"X-A: " + b"b" * MAX_HEAD + b"\r\n\r\n", id="head too large"),
         pytest.param(OK + b"X-A: " + b"b" * MAX_HEAD, id="head without end"),
