@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterable, Mapping
 
 from gateway.clock import Clock
+from gateway.settings.tls import tls_context, uses_tls
 from gateway.settings.upstreams import Upstream
 
 from .balance import Balance
@@ -18,7 +18,7 @@ __all__ = ["NotSent", "OutboundHead", "Timings", "UpstreamAborted", "UpstreamRes
 
 
 class Upstreams:
-    """`settings` by the upstreams' names. Raises OSError where a `ca_file` can't be read."""
+    """`settings` by the upstreams' names. Raises OSError where a file for TLS can't be used."""
 
     def __init__(self, settings: Mapping[str, Upstream], clock: Clock) -> None:
         self._balances = {name: _balance(upstream, clock) for name, upstream in settings.items()}
@@ -46,11 +46,6 @@ class Upstreams:
 
 
 def _balance(upstream: Upstream, clock: Clock) -> Balance:
-    tls = _tls(upstream) if any(url.startswith("https:") for url in upstream.targets) else None
-    return Balance([Target(Endpoint.of(url, tls), upstream, clock) for url in upstream.targets], clock)
-
-
-def _tls(upstream: Upstream) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=upstream.ca_file)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+    tls = tls_context(upstream) if uses_tls(upstream) else None
+    endpoints = [Endpoint.of(url, tls, upstream.server_name) for url in upstream.targets]
+    return Balance([Target(endpoint, upstream, clock) for endpoint in endpoints], clock)

@@ -35,19 +35,24 @@ _log = logging.getLogger("tenantgate.upstream")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a target listens. `tls` is None for plain HTTP; where it is set, the certificate must be that of `host`."""
+    """Where a target listens. `tls` is None for plain HTTP; where it is set, the certificate must be that of
+    `server_name`."""
 
     host: str
     port: int
     tls: ssl.SSLContext | None
+    server_name: str | None
 
     @classmethod
-    def of(cls, url: str, tls: ssl.SSLContext | None) -> Endpoint:
-        """From `http://host:port` or `https://host:port`; `tls` is for the latter."""
+    def of(cls, url: str, tls: ssl.SSLContext | None = None, server_name: str | None = None) -> Endpoint:
+        """From `http://host:port` or `https://host:port`. The rest is for the latter; its `server_name` is its host unless
+        another one is given."""
         parts = urlsplit(url)
         assert parts.hostname is not None
         is_secure = parts.scheme == "https"
-        return cls(parts.hostname, parts.port or (443 if is_secure else 80), tls if is_secure else None)
+        if not is_secure:
+            return cls(parts.hostname, parts.port or 80, None, None)
+        return cls(parts.hostname, parts.port or 443, tls, server_name or parts.hostname)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -139,7 +144,7 @@ class Target:
                     endpoint.host,
                     endpoint.port,
                     ssl=endpoint.tls,
-                    server_hostname=endpoint.host if endpoint.tls else None,
+                    server_hostname=endpoint.server_name,
                 )
         except (OSError, UnicodeError) as error:
             now = self._clock.monotonic()

@@ -18,6 +18,7 @@ from .keys import check_issuer, check_secrets
 from .names import declared, metric_names
 from .routes import check_routes
 from .schema import IssuerSettings, Listeners, MetricSettings, OrgSettings, PlanSettings, RouteSettings, Secrets
+from .tls import check_tls
 from .upstreams import Upstream
 from .values import BUILTIN_METRICS, cap_of
 
@@ -36,6 +37,7 @@ def check(document: Document) -> None:
             document.refuse_reference((*path, "org"), "org", issuer.org, declared(document, "orgs"))
     for path, upstream in _parts(document, ("upstreams", "*"), Upstream):
         _check_targets(document, path, upstream)
+        check_tls(document, path, upstream)
     _check_metrics(document)
     for path, plan in _parts(document, ("plans", "*"), PlanSettings):
         _check_plan(document, path, plan)

@@ -11,9 +11,11 @@ from .strict import STRICT
 from .units import Duration, LongerThanZero, NoBoolean
 
 _TARGET = r"^https?://[^/?#@\s]+$"
+_SERVER_NAME = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 
 UPSTREAM_FORMS = {
     _TARGET: "scheme, host and port only, such as http://127.0.0.1:9000",
+    _SERVER_NAME: "a host name in lower case, such as app.internal",
 }
 """Each pattern of this file in words."""
 
@@ -45,3 +47,9 @@ class Upstream(Model):
     behind a name get their share."""
     ca_file: Path | None = None
     """Certificate authorities that `https` targets are checked against; the system's where none is named."""
+    client_cert_file: Path | None = None
+    """Certificate in PEM that `https` targets are shown, with the chain that they need to check it."""
+    client_key_file: Path | None = None
+    """Its private key in PEM, without a passphrase; default: it stands in `client_cert_file`."""
+    server_name: Annotated[str, Field(pattern=_SERVER_NAME)] | None = None
+    """Name that `https` targets are asked for (SNI) and that their certificate must have; default: the host of the target."""

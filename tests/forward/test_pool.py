@@ -382,7 +382,7 @@ async def test_the_requests_go_to_the_targets_in_turn_and_to_the_least_busy() ->
 
 async def test_a_target_that_was_tried_is_not_chosen_again() -> None:
     settings = Upstream(targets=("http://127.0.0.1:1",))
-    targets = [target.Target(target.Endpoint("127.0.0.1", port, None), settings, SystemClock()) for port in (1, 2, 3)]
+    targets = [target.Target(target.Endpoint.of(f"http://127.0.0.1:{port}"), settings, SystemClock()) for port in (1, 2, 3)]
     balance = Balance(targets, SystemClock())
     assert all(balance.choose(targets[:2]) is targets[2] for _ in range(6))
     assert balance.has_other(targets[:2])
