@@ -168,6 +168,7 @@ async def open_gateway(
         await keysets.start()
         listener.start()
         replay.start()
+        upstreams.start()
         try:
             proxy = Proxy(machine)
             yield Gateway(proxy, Express(machine, proxy), admin, tenants, keys, metrics, checks, readiness.drain)

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
+from typing import Literal
 
 from gateway.clock import Clock
 
 from .target import Target
 
+Order = Literal["least_outstanding", "round_robin"]
+
+_outstanding = attrgetter("outstanding")
+
 
 class Balance:
-    """The target with the fewest exchanges, in turn where they are even; one that could not be reached a moment ago is passed
-    over as long as there is another."""
+    """The target with the fewest exchanges, in turn where they are even; or simply the next in turn. One that is not fit is
+    passed over as long as there is another."""
 
-    def __init__(self, targets: Sequence[Target], clock: Clock) -> None:
+    def __init__(self, targets: Sequence[Target], order: Order, clock: Clock) -> None:
         self.targets = tuple(targets)
+        self._sole = targets[0] if len(targets) == 1 else None
+        self._is_by_turn = order == "round_robin"
         self._clock = clock
         self._turn = 0
 
     def choose(self, tried: Sequence[Target] = ()) -> Target:
         """A target that is not among `tried`, unless all are."""
-        if len(self.targets) == 1:
-            return self.targets[0]
+        if self._sole is not None:
+            return self._sole
         now = self._clock.monotonic()
-        self._turn = (self._turn + 1) % len(self.targets)
-        in_turn = self.targets[self._turn :] + self.targets[: self._turn]
-        return min(in_turn, key=lambda target: (target in tried, target.is_down(now), target.outstanding))
+        targets = [target for target in self.targets if target not in tried] or self.targets if tried else self.targets
+        fit = [target for target in targets if target.health.is_fit(now)] or targets
+        self._turn += 1
+        first = self._turn % len(fit)
+        return fit[first] if self._is_by_turn else min((*fit[first:], *fit[:first]), key=_outstanding)
 
     def has_other(self, tried: Sequence[Target]) -> bool:
         return any(target not in tried for target in self.targets)

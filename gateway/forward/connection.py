@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
-from math import inf
 from typing import TYPE_CHECKING, Protocol, cast
 
 from gateway.clock import Clock
 from gateway.errors import UPSTREAM_CLOSED, UPSTREAM_INVALID_RESPONSE, UPSTREAM_TIMEOUT, Refused
 from gateway.settings.upstreams import Timeouts
 
+from .deadline import Deadline
 from .exchange import UpstreamAborted
 from .response import InvalidResponse, ResponseReader
 
@@ -30,16 +30,17 @@ class Home(Protocol):
     def closed(self, connection: UpstreamConnection) -> None:
         """It is of no use any more. Called once."""
 
+    def answered(self, status: int) -> None:
+        """A response with this status was complete."""
+
+    def let_down(self, why: str) -> None:
+        """A response did not come about, or not as a whole, by the upstream's own fault."""
+
 
 class UpstreamConnection(asyncio.Protocol):
-    """Every call back into an exchange is the last thing done with it, since it may abort the exchange or begin the next.
-
-    One timer runs per connection, not per exchange: a later deadline only moves `_deadline`, and the timer, when it fires,
-    sets itself again.
-    """
+    """Every call back into an exchange is the last thing done with it, since it may abort the exchange or begin the next."""
 
     def __init__(self, home: Home, timeouts: Timeouts, clock: Clock) -> None:
-        self._loop = asyncio.get_running_loop()
         self._home = home
         self._clock = clock
         self._timeouts = timeouts
@@ -51,11 +52,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._headed = False
         self._writable = True
         self._reading = True
+        self._was_held = False
         self._unsent = 0
         self._sent_at = 0.0
-        self._deadline = inf
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = inf
+        self._loop = asyncio.get_running_loop()
+        self._deadline = Deadline(self._loop, self._missed)
         self._retirement: asyncio.TimerHandle | None = None
         self._is_retired = False
         self.is_closed = False
@@ -76,7 +77,7 @@ class UpstreamConnection(asyncio.Protocol):
         exchange.connection = self
         self._reader = ResponseReader(exchange.head.method)
         self._stale, self._used = self._used, True
-        self._headed = False
+        self._headed = self._was_held = False
         self._uploading = exchange.streamed
         self._transport.write(exchange.opening)
         if exchange.streamed:
@@ -87,7 +88,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def rest(self, seconds: float) -> None:
         """No exchange for now; close after `seconds` without one."""
-        self._expire_in(seconds)
+        self._deadline.set(seconds)
 
     def retire_in(self, seconds: float) -> None:
         """Carry no exchange that would begin later than in `seconds`."""
@@ -98,10 +99,9 @@ class UpstreamConnection(asyncio.Protocol):
         if self.is_closed:
             return
         self.is_closed = True
-        for timer in (self._timer, self._retirement):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._retirement = None
+        self._deadline.close()
+        if self._retirement is not None:
+            self._retirement.cancel()
         self._transport.abort()
         self._home.closed(self)
 
@@ -121,7 +121,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         if self._reading and not self.is_closed:
-            self._reading = False
+            self._reading, self._was_held = False, True
             self._transport.pause_reading()
             self._watch()
 
@@ -160,7 +160,7 @@ class UpstreamConnection(asyncio.Protocol):
         if exc is None:
             self._ended()
         else:
-            self._fail(Refused(UPSTREAM_CLOSED, "The connection broke."))
+            self._fail(Refused(UPSTREAM_CLOSED, "The connection broke."), f"{type(exc).__name__}: {exc}")
 
     def pause_writing(self) -> None:
         self._writable = False
@@ -196,6 +196,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _complete(self, exchange: Exchange) -> None:
         """An answer that ends before its request does leaves a connection that can't be used again."""
+        self._home.answered(self._reader.status)
         is_reusable = self._reader.persistent and not (self._uploading or self._is_retired) and self._writable
         self._detach()
         try:
@@ -226,8 +227,12 @@ class UpstreamConnection(asyncio.Protocol):
         except ssl.SSLError:
             return True
 
-    def _fail(self, refused: Refused) -> None:
+    def _fail(self, refused: Refused, why: str = "") -> None:
         exchange, stale = self._exchange, self._stale
+        # An upstream may close what it has not used for a while, and hang up on a client that is slow.
+        is_excused = refused.problem is UPSTREAM_CLOSED and (stale or self._uploading or self._was_held)
+        if exchange is not None and not is_excused:
+            self._home.let_down(why or refused.detail)
         self._detach()
         self.drop()
         if exchange is not None:
@@ -256,32 +261,16 @@ class UpstreamConnection(asyncio.Protocol):
         if self._exchange is None:
             return
         if not self._reading:
-            self._deadline = inf
+            self._deadline.lift()
         elif not self._writable:
-            self._expire_in(self._timeouts.idle)
+            self._deadline.set(self._timeouts.idle)
         elif self._uploading:
-            self._deadline = inf
+            self._deadline.lift()
         else:
-            self._expire_in(self._timeouts.idle if self._headed else self._timeouts.first_byte)
+            self._deadline.set(self._timeouts.idle if self._headed else self._timeouts.first_byte)
 
-    def _expire_in(self, seconds: float) -> None:
-        self._deadline = deadline = self._loop.time() + seconds
-        if self._timer is not None and self._timer_at > deadline:
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None:
-            self._set_timer(deadline)
-
-    def _set_timer(self, at: float) -> None:
-        self._timer_at = at
-        self._timer = self._loop.call_at(at, self._check_deadline)
-
-    def _check_deadline(self) -> None:
-        self._timer = None
-        if self._loop.time() < self._deadline:
-            if self._deadline < inf:
-                self._set_timer(self._deadline)
-        elif self._exchange is None:
+    def _missed(self) -> None:
+        if self._exchange is None:
             self.drop()
         elif not self._writable and self._transport.get_write_buffer_size() < self._unsent:
             self._unsent = self._transport.get_write_buffer_size()

@@ -4,24 +4,52 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Mapping
+from dataclasses import dataclass
 
 from gateway.clock import Clock
 from gateway.settings.tls import tls_context, uses_tls
 from gateway.settings.upstreams import Upstream
 
 from .balance import Balance
+from .endpoint import Endpoint
 from .exchange import Exchange, NotSent, OutboundHead, Sink, Timings, UpstreamAborted
+from .health import State, UpstreamHealth
+from .prober import keep_checking
 from .stream import UpstreamResponse
-from .target import Endpoint, Target
+from .target import Target
 
-__all__ = ["NotSent", "OutboundHead", "Timings", "UpstreamAborted", "UpstreamResponse", "Upstreams"]
+__all__ = ["NotSent", "OutboundHead", "TargetStatus", "Timings", "UpstreamAborted", "UpstreamResponse", "Upstreams"]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """A target as this process sees it. `outstanding` are requests that run or wait there, and tunnels; `idle` connections wait
+    for their next request; `ejections`: how often it was left out for its failures."""
+
+    upstream: str
+    target: str
+    state: State
+    outstanding: int
+    idle: int
+    ejections: int
 
 
 class Upstreams:
     """`settings` by the upstreams' names. Raises OSError where a file for TLS can't be used."""
 
     def __init__(self, settings: Mapping[str, Upstream], clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
         self._balances = {name: _balance(upstream, clock) for name, upstream in settings.items()}
+        self._checks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to check the targets of upstreams that are checked."""
+        for name, upstream in self._settings.items():
+            checks = upstream.health.active
+            if checks.path is not None:
+                for target in self._balances[name].targets:
+                    self._checks.append(asyncio.create_task(keep_checking(target, checks, self._clock)))
 
     def begin(self, upstream: str, head: OutboundHead, body: bytes | None, sink: Sink, *, streamed: bool = False) -> Exchange:
         """Make an exchange of callbacks; `Exchange.start` sends it. `body` is one that is at hand; a streamed one is written
@@ -40,12 +68,28 @@ class Upstreams:
         """The target that is next in turn, for a tunnel."""
         return self._balances[upstream].choose()
 
+    def health(self) -> list[TargetStatus]:
+        """Every target, in the order of the configuration."""
+        now = self._clock.monotonic()
+        return [
+            TargetStatus(
+                name, str(target.endpoint), target.health.state(now), target.outstanding, target.idle, target.health.ejections
+            )
+            for name, balance in self._balances.items()
+            for target in balance.targets
+        ]
+
     async def close(self) -> None:
         """Drop every connection; to be called when the requests in flight have had their time."""
+        for check in self._checks:
+            check.cancel()
+        await asyncio.gather(*self._checks, return_exceptions=True)
         await asyncio.gather(*(target.close() for balance in self._balances.values() for target in balance.targets))
 
 
 def _balance(upstream: Upstream, clock: Clock) -> Balance:
     tls = tls_context(upstream) if uses_tls(upstream) else None
     endpoints = [Endpoint.of(url, tls, upstream.server_name) for url in upstream.targets]
-    return Balance([Target(endpoint, upstream, clock) for endpoint in endpoints], clock)
+    health = UpstreamHealth(upstream.health, len(endpoints))
+    pairs = zip(endpoints, health.targets, strict=True)
+    return Balance([Target(endpoint, upstream, own, clock) for endpoint, own in pairs], upstream.balance, clock)

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from random import uniform
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from gateway.clock import Clock
 from gateway.errors import SHUTTING_DOWN, UPSTREAM_BUSY, UPSTREAM_CLOSED, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE, Refused
 from gateway.settings.upstreams import Upstream
 
 from .connection import UpstreamConnection
+from .endpoint import Endpoint
 from .exchange import Exchange, NotSent
+from .health import TargetHealth
 
 MAX_WAITING = 4096
 """Requests that wait for a connection to one target; beyond, they are refused at once."""
 
-# How long a target that could not be reached is left alone where another one can be had.
-_BACKOFF = 1.0
 _NO_CONNECTION = "No connection to the upstream was to be had in time."
 _SPREAD = 0.2
 _P = TypeVar("_P", bound=asyncio.BaseProtocol)
@@ -33,37 +30,13 @@ _P = TypeVar("_P", bound=asyncio.BaseProtocol)
 _log = logging.getLogger("tenantgate.upstream")
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a target listens. `tls` is None for plain HTTP; where it is set, the certificate must be that of
-    `server_name`."""
-
-    host: str
-    port: int
-    tls: ssl.SSLContext | None
-    server_name: str | None
-
-    @classmethod
-    def of(cls, url: str, tls: ssl.SSLContext | None = None, server_name: str | None = None) -> Endpoint:
-        """From `http://host:port` or `https://host:port`. The rest is for the latter; its `server_name` is its host unless
-        another one is given."""
-        parts = urlsplit(url)
-        assert parts.hostname is not None
-        is_secure = parts.scheme == "https"
-        if not is_secure:
-            return cls(parts.hostname, parts.port or 80, None, None)
-        return cls(parts.hostname, parts.port or 443, tls, server_name or parts.hostname)
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
 class Target:
     """Lends connections: the one used last first, so that those too many grow old and are closed; a new one up to
     `max_connections`; else the exchange waits its turn, no longer than a connection may take to be made."""
 
-    def __init__(self, endpoint: Endpoint, settings: Upstream, clock: Clock) -> None:
+    def __init__(self, endpoint: Endpoint, settings: Upstream, health: TargetHealth, clock: Clock) -> None:
         self.endpoint = endpoint
+        self.health = health
         self.timeouts = settings.timeouts
         self._settings = settings
         self._clock = clock
@@ -72,7 +45,7 @@ class Target:
         self._connecting: set[asyncio.Task[None]] = set()
         self._waiting: OrderedDict[Exchange, asyncio.TimerHandle] = OrderedDict()
         self._tunnels = 0
-        self._down_until = 0.0
+        self._counts_5xx = settings.health.passive.count_5xx
         self._is_closed = False
 
     @property
@@ -80,9 +53,10 @@ class Target:
         """Exchanges that run or wait here, and tunnels."""
         return len(self._connections) - len(self._idle) + len(self._waiting) + self._tunnels
 
-    def is_down(self, now: float) -> bool:
-        """Whether it could not be reached a moment ago; `now` by the monotonic clock."""
-        return now < self._down_until
+    @property
+    def idle(self) -> int:
+        """Connections that wait for their next exchange."""
+        return len(self._idle)
 
     def acquire(self, exchange: Exchange, *, fresh: bool = False) -> None:
         """Begin the exchange on a connection, now or later, or call `exchange.unreachable`. `fresh`: on a new connection."""
@@ -134,28 +108,59 @@ class Target:
         finally:
             self._tunnels -= 1
 
+    async def connect(self, protocol: Callable[[], _P]) -> _P:
+        """A connection of the caller's own, of which nothing is counted here. Raises OSError and UnicodeError."""
+        endpoint = self.endpoint
+        loop = asyncio.get_running_loop()
+        _, opened = await loop.create_connection(
+            protocol, endpoint.host, endpoint.port, ssl=endpoint.tls, server_hostname=endpoint.server_name
+        )
+        return opened
+
     async def _open(self, protocol: Callable[[], _P]) -> _P:
         """Raises NotSent."""
-        endpoint = self.endpoint
         try:
             async with asyncio.timeout(self.timeouts.connect):
-                _, opened = await asyncio.get_running_loop().create_connection(
-                    protocol,
-                    endpoint.host,
-                    endpoint.port,
-                    ssl=endpoint.tls,
-                    server_hostname=endpoint.server_name,
-                )
+                opened = await self.connect(protocol)
         except (OSError, UnicodeError) as error:
-            now = self._clock.monotonic()
-            if not self.is_down(now):  # an outage is told once, not with every request
-                _log.warning("cannot connect to %s: %s: %s", endpoint, type(error).__name__, error)
-            self._down_until = now + _BACKOFF
+            self._unreachable(f"{type(error).__name__}: {error}")
             if isinstance(error, TimeoutError):
                 raise NotSent(UPSTREAM_TIMEOUT, _NO_CONNECTION) from error
             raise NotSent(UPSTREAM_UNREACHABLE) from error
-        self._down_until = 0.0
+        self.health.reached()
         return opened
+
+    # What is learnt of its health
+
+    def answered(self, status: int) -> None:
+        if status >= 500 and self._counts_5xx:
+            self.let_down(f"It answered {status}.")
+        elif self.health.failures:
+            self.health.succeeded()
+
+    def let_down(self, why: str) -> None:
+        if not self.health.failures:  # the first in a row; the log of requests has them all, but not by target
+            _log.warning("%s failed a request: %s", self.endpoint, why)
+        self._left_out(self.health.failed(self._clock.monotonic()))
+
+    def checked(self, why: str) -> None:
+        """A check has ended; `why` it failed, empty where it did not."""
+        if not self.health.checked(not why):
+            return
+        if why:
+            _log.warning("%s is left out: it fails its checks: %s", self.endpoint, why)
+        else:
+            _log.info("%s is back: it passes its checks", self.endpoint)
+
+    def _unreachable(self, why: str) -> None:
+        now = self._clock.monotonic()
+        if self.health.is_fit(now):  # an outage is told once, not with every request
+            _log.warning("cannot connect to %s: %s", self.endpoint, why)
+        self._left_out(self.health.unreachable(now))
+
+    def _left_out(self, seconds: float) -> None:
+        if seconds:
+            _log.warning("%s is left out for %gs: %d failures in a row", self.endpoint, seconds, self.health.failures)
 
     # Called by connections
 

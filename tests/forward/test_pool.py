@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.clock import SystemClock
 from gateway.errors import (
     SHUTTING_DOWN,
     UPSTREAM_BUSY,
@@ -18,9 +17,7 @@ from gateway.errors import (
     Refused,
 )
 from gateway.forward import target
-from gateway.forward.balance import Balance
 from gateway.forward.pool import NotSent, OutboundHead
-from gateway.settings.upstreams import Upstream
 
 from .servers import GET, OK, POST, Peer, answering, certificate, fetch, pieces, refusal_of, serving, upstreams
 
@@ -378,15 +375,6 @@ async def test_the_requests_go_to_the_targets_in_turn_and_to_the_least_busy() ->
         for _ in range(4):
             await fetch(pool)
         assert (one.connections, two.connections) == (1, 1)
-
-
-async def test_a_target_that_was_tried_is_not_chosen_again() -> None:
-    settings = Upstream(targets=("http://127.0.0.1:1",))
-    targets = [target.Target(target.Endpoint.of(f"http://127.0.0.1:{port}"), settings, SystemClock()) for port in (1, 2, 3)]
-    balance = Balance(targets, SystemClock())
-    assert all(balance.choose(targets[:2]) is targets[2] for _ in range(6))
-    assert balance.has_other(targets[:2])
-    assert not balance.has_other(targets)
 
 
 async def test_a_certificate_is_verified(tmp_path: Path) -> None:
