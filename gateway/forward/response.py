@@ -160,7 +160,7 @@ class ResponseReader:
         self._overhead = 0 if pieces else self._overhead + len(data)
         if self._overhead > MAX_HEAD:
             raise InvalidResponse("trailers or chunk extensions without end")
-        return pieces
+        return (b"".join(pieces),) if len(pieces) > 1 else pieces
 
     # Callbacks of httptools
 

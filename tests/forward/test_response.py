@@ -147,3 +147,7 @@ def test_no_bytes_raise_anything_else(data: bytes, size: int) -> None:
     for start in (b"", OK, CHUNKED):
         with suppress(InvalidResponse):
             read(start + data, size=size)
+
+
+def test_chunks_that_arrive_together_are_passed_on_together() -> None:
+    assert ResponseReader("GET").feed(CHUNKED + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n") == (b"x" * 1000,)
