@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from gateway.clock import Clock
 from gateway.settings.tls import tls_context, uses_tls
-from gateway.settings.upstreams import Upstream
+from gateway.settings.upstreams import Timeouts, Upstream
 
 from .balance import Balance
 from .endpoint import Endpoint
@@ -19,6 +21,8 @@ from .stream import UpstreamResponse
 from .target import Target
 
 __all__ = ["NotSent", "OutboundHead", "TargetStatus", "Timings", "UpstreamAborted", "UpstreamResponse", "Upstreams"]
+
+_P = TypeVar("_P", bound=asyncio.BaseProtocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,25 @@ class Upstreams:
             return await response.opened(self.begin(upstream, head, body, response), None)
         return await response.opened(self.begin(upstream, head, None, response, streamed=True), body)
 
-    def target(self, upstream: str) -> Target:
-        """The target that is next in turn, for a tunnel."""
-        return self._balances[upstream].choose()
+    @asynccontextmanager
+    async def tunnel(self, upstream: str, protocol: Callable[[], _P]) -> AsyncIterator[_P]:
+        """A connection that lives as long as the block, to a target that can be reached. Raises NotSent."""
+        balance, tried = self._balances[upstream], list[Target]()
+        async with AsyncExitStack() as stack:
+            while True:
+                target = balance.choose(tried)
+                try:
+                    opened = await stack.enter_async_context(target.tunnel(protocol))
+                    break
+                except NotSent:
+                    tried.append(target)
+                    if not balance.has_other(tried):
+                        raise
+            yield opened
+
+    def timeouts(self, upstream: str) -> Timeouts:
+        """How long to wait for what, in seconds."""
+        return self._settings[upstream].timeouts
 
     def health(self) -> list[TargetStatus]:
         """Every target, in the order of the configuration."""

@@ -57,10 +57,10 @@ async def tunnel(
     `answer_headers` are ours, for the answer to the handshake, which is given when `counted` has returned.
     Raises Refused (UPSTREAM_*) as long as nothing was answered.
     """
-    target, client = upstreams.target(upstream), _Client(head, scope.get("subprotocols", ()))
-    async with target.tunnel(partial(ClientConnection, client, max_queue=_MAX_QUEUE)) as connection:
+    timeouts, client = upstreams.timeouts(upstream), _Client(head, scope.get("subprotocols", ()))
+    async with upstreams.tunnel(upstream, partial(ClientConnection, client, max_queue=_MAX_QUEUE)) as connection:
         try:
-            refused = await _shake_hands(connection, client, target.timeouts.first_byte)
+            refused = await _shake_hands(connection, client, timeouts.first_byte)
             if refused is not None:
                 return refused
             await counted()
@@ -68,7 +68,7 @@ async def tunnel(
             with suppress(OSError):  # the client has gone
                 await send(_accept(connection, answer_headers))
                 connection.start_keepalive()
-                await _relay(receive, send, connection, target.timeouts.idle)
+                await _relay(receive, send, connection, timeouts.idle)
         finally:
             connection.transport.abort()
     return None

@@ -93,9 +93,9 @@ async def test_a_target_that_is_busier_has_to_be_waited_for_only_by_turn(order: 
         serving(answering(OK)) as one,
         serving(answering(OK)) as two,
         upstreams(one.url, two.url, balance=order) as pool,
+        pool.tunnel("u", asyncio.Protocol),
     ):
-        busy = pool.target("u")
-        async with busy.tunnel(asyncio.Protocol), busy.tunnel(asyncio.Protocol):
-            for _ in range(6):
-                await fetch(pool)
-            assert bool(busy.idle) is is_used
+        busy = next(status.target for status in pool.health() if status.outstanding)
+        for _ in range(6):
+            await fetch(pool)
+        assert [bool(status.idle) for status in pool.health() if status.target == busy] == [is_used]

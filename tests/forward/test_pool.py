@@ -113,7 +113,7 @@ async def test_a_request_that_is_cancelled_at_any_moment_gives_its_place_back(st
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-            assert pool.target("u").outstanding <= 2  # connections that are being dropped
+            assert pool.health()[0].outstanding <= 2  # connections that are being dropped
         async with asyncio.timeout(5):
             assert await asyncio.gather(*(fetch(pool) for _ in range(10))) == [(200, b"ok")] * 10
 
@@ -182,7 +182,7 @@ async def test_a_target_that_hangs_up_or_speaks_at_once_costs_no_place_in_the_po
         for _ in range(4):
             async with asyncio.timeout(2):
                 assert await refusal_of(pool, POST, b"x") is UPSTREAM_CLOSED
-        assert pool.target("u").outstanding == 0
+        assert pool.health()[0].outstanding == 0
 
 
 async def test_another_target_is_tried_where_one_cannot_be_reached() -> None:

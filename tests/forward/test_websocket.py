@@ -111,6 +111,16 @@ async def test_the_target_goes_out_byte_for_byte_and_the_headers_with_it() -> No
     assert "Sec-WebSocket-Extensions" not in seen[0].headers
 
 
+async def test_another_target_is_tried_where_one_cannot_be_reached() -> None:
+    async with serve(echo, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with gateway("http://127.0.0.1:1", f"http://127.0.0.1:{port}") as app:
+            for _ in range(3):
+                async with connect(app.url) as client:
+                    await client.send("hello")
+                    assert await client.recv() == "hello"
+
+
 async def test_the_upstream_chooses_the_subprotocol() -> None:
     async with (
         between(echo, subprotocols=["b", "c"]) as (app, _),
