@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import UPSTREAM_CLOSED, UPSTREAM_UNREACHABLE
+from gateway.errors import UPSTREAM_CLOSED, UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE
 
 from .certificates import Authority
 from .servers import OK, fetch, refusal_of, upstreams
@@ -115,3 +115,21 @@ async def test_an_upstream_that_does_not_know_our_certificate_gets_nothing_of_it
             async with upstreams(url, ca_file=authority.file, **keys) as pool:
                 assert await refusal_of(pool) in (UPSTREAM_CLOSED, UPSTREAM_UNREACHABLE)
         assert seen.clients == []
+
+
+async def test_an_upstream_that_does_not_speak_tls_is_unreachable_and_one_that_does_not_speak_at_all_is_too_slow() -> None:
+    answers = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(answers)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+        url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
+        async with upstreams(url) as pool:
+            assert await refusal_of(pool) is UPSTREAM_UNREACHABLE
+        answers = b""
+        async with upstreams(url, connect=0.1) as pool:
+            assert await refusal_of(pool) is UPSTREAM_TIMEOUT
