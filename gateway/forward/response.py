@@ -18,6 +18,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # All that may stand in a head: what is left out are control characters other than the tab and the ends of lines.
 _PLAIN = bytes(byte for byte in range(256) if byte in b"\t\r\n" or 0x20 <= byte != 0x7F)
 _LONGEST_LENGTH = 18  # digits
+_LONGEST_NAME = 64  # bytes; longer ones are read, but not remembered
 
 
 class InvalidResponse(Exception):
@@ -182,10 +183,12 @@ class _Names(dict[bytes, bool]):
     """Whether a header's name is a token (RFC 9110, 5.1). What is remembered of them is bounded."""
 
     def __missing__(self, name: bytes) -> bool:
-        if len(self) >= 4096:
-            self.clear()
-        verdict = self[name] = _TOKEN.fullmatch(name) is not None
-        return verdict
+        is_token = _TOKEN.fullmatch(name) is not None
+        if len(name) <= _LONGEST_NAME:
+            if len(self) >= 4096:
+                self.clear()
+            self[name] = is_token
+        return is_token
 
 
 _NAMES = _Names()

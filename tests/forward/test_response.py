@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.forward import response
 from gateway.forward.response import MAX_HEAD, MAX_HEADERS, MAX_INTERIM, InvalidResponse, ResponseReader
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -151,3 +152,9 @@ def test_no_bytes_raise_anything_else(data: bytes, size: int) -> None:
 
 def test_chunks_that_arrive_together_are_passed_on_together() -> None:
     assert ResponseReader("GET").feed(CHUNKED + b"1\r\nx\r\n" * 1000 + b"0\r\n\r\n") == (b"x" * 1000,)
+
+
+def test_what_is_remembered_of_names_is_small_whatever_names_there_are() -> None:
+    for number in range(5000):
+        read(OK + b"X-%d: 1\r\n" % number + b"X" * 2000 + b"-%d: 1\r\nContent-Length: 0\r\n\r\n" % number)
+    assert sum(map(len, response._NAMES)) < 1 << 20
