@@ -49,6 +49,7 @@ from gateway.store.client import Observe
 from gateway.store.connect import Place, open_store, source_of
 from gateway.telemetry.access import AccessLog
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.upstreams import UpstreamMetrics
 from gateway.transaction import Machine
 
 
@@ -122,6 +123,7 @@ async def open_gateway(
             raise StartFault(f"store.require_durable is set, and the store can lose a change that has answered: {shortfall}.")
         keysets = KeySets(settings.identity.issuers, clock)
         upstreams = Upstreams(settings.upstreams, clock)
+        metrics.add(UpstreamMetrics(upstreams.health))
         secrets, orgs = settings.secrets, orgs_of(settings)
         cipher = _cipher(secrets)
         shelf = Shelf(store, cipher, orgs)

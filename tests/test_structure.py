@@ -24,7 +24,7 @@ POLICIES = sorted(path.stem for path in (ROOT / "policies").glob("*.py") if path
 
 # docs/architecture.md, "Rooms": a room may look at rooms of its own line and of those above it.
 LINES = [
-    {"errors", "clock"},
+    {"errors", "clock", "deadline"},
     {"tenancy", "pipeline"},
     {"policies", "settings", "routing"},
     {"store", "ledger", "registry", "identity", "forward", "telemetry"},

@@ -17,9 +17,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
+from gateway.deadline import Deadline
 from gateway.errors import REQUEST_TIMEOUT, SHUTTING_DOWN, Refused
 
-from .deadline import Deadline
 from .handler import Handler, Server
 from .handshake import handshake_fault
 from .head import Head, read_head

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 from gateway.clock import Clock
+from gateway.deadline import Deadline
 from gateway.errors import UPSTREAM_CLOSED, UPSTREAM_INVALID_RESPONSE, UPSTREAM_TIMEOUT, Refused
 from gateway.settings.upstreams import Timeouts
 
-from .deadline import Deadline
 from .exchange import UpstreamAborted
 from .response import InvalidResponse, ResponseReader
 

@@ -4,13 +4,13 @@ that a client sends or names can take the place of what the gateway says."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from gateway.pipeline.call import Call
 from gateway.pipeline.chain import Chain
-from gateway.pipeline.memo import IdentityMemo
+from gateway.pipeline.memo import IdentityMemo, Verdicts
 from gateway.pipeline.policy import NamesTenant
 
 # RFC 9110, 7.6.1, with what HTTP/1.1 upgrades and proxies add to it. Their meaning ends at this hop.
@@ -105,26 +105,12 @@ def outbound(call: Call, chain: Chain, identity: str, *, keep_authorization: boo
     return fields
 
 
-class _Verdicts(dict[bytes, bool]):
-    """Whether a header passes, by its name. Names come from outside, so what is remembered of them is bounded."""
-
-    def __init__(self, judge: Callable[[bytes], bool]) -> None:
-        super().__init__()
-        self._judge = judge
-
-    def __missing__(self, name: bytes) -> bool:
-        if len(self) >= _NAMES:
-            self.clear()
-        verdict = self[name] = self._judge(name)
-        return verdict
-
-
 @dataclass(frozen=True, slots=True)
 class _Stamped:
     """What policies set, and what of the client's passes beside it: nothing whose place they have taken."""
 
     fields: tuple[tuple[bytes, bytes], ...]
-    passes: _Verdicts
+    passes: Verdicts
 
 
 class _Rewriting:
@@ -139,7 +125,7 @@ class _Rewriting:
         if not keep_authorization:
             self._dropped |= {b"authorization"}
         self._by_caller = IdentityMemo[_Stamped]()
-        self._passes: dict[frozenset[bytes], _Verdicts] = {}
+        self._passes: dict[frozenset[bytes], Verdicts] = {}
 
     def stamped(self, call: Call) -> _Stamped:
         if not self._chain.stamps_by_caller:
@@ -158,12 +144,12 @@ class _Rewriting:
             if len(self._passes) >= _STAMPS:
                 self._passes.clear()
             dropped = names | self._dropped
-            self._passes[names] = _Verdicts(lambda name: _may_go_out(name) and name.translate(_FOLD) not in dropped)
+            self._passes[names] = Verdicts(lambda name: _may_go_out(name) and name.translate(_FOLD) not in dropped)
         return _Stamped(fields, self._passes[names])
 
 
 _rewriting = lru_cache(1024)(_Rewriting)
-_NAMES, _STAMPS = 4096, 64
+_STAMPS = 64
 
 
 def inbound(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -232,4 +218,4 @@ def _may_come_in(name: bytes) -> bool:
     return folded not in _HOP_BY_HOP and folded not in _IDENTITY and not folded.startswith(_IDENTITY_PREFIXES)
 
 
-_COMES_IN = _Verdicts(_may_come_in)
+_COMES_IN = Verdicts(_may_come_in)

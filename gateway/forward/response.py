@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from httptools import HttpParserError, HttpResponseParser
 
+from gateway.pipeline.memo import Verdicts
+
 MAX_HEAD = 64 << 10
 MAX_HEADERS = 200
 MAX_INTERIM = 100
@@ -18,7 +20,6 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # All that may stand in a head: what is left out are control characters other than the tab and the ends of lines.
 _PLAIN = bytes(byte for byte in range(256) if byte in b"\t\r\n" or 0x20 <= byte != 0x7F)
 _LONGEST_LENGTH = 18  # digits
-_LONGEST_NAME = 64  # bytes; longer ones are read, but not remembered
 
 
 class InvalidResponse(Exception):
@@ -105,7 +106,7 @@ class ResponseReader:
         self.headers = headers = []
         for text in lines:
             name, colon, value = text.partition(b":")
-            if not colon or not _NAMES[name]:
+            if not colon or not _IS_TOKEN[name]:
                 raise InvalidResponse("a header is folded, or its name is not a token")
             headers.append((name.lower(), value.strip(b" \t")))
         if status >= 200:
@@ -179,19 +180,7 @@ def _holds_controls(head: bytes) -> bool:
     return bool(head.translate(None, _PLAIN)) or head.count(b"\r") != head.count(b"\r\n")
 
 
-class _Names(dict[bytes, bool]):
-    """Whether a header's name is a token (RFC 9110, 5.1). What is remembered of them is bounded."""
-
-    def __missing__(self, name: bytes) -> bool:
-        is_token = _TOKEN.fullmatch(name) is not None
-        if len(name) <= _LONGEST_NAME:
-            if len(self) >= 4096:
-                self.clear()
-            self[name] = is_token
-        return is_token
-
-
-_NAMES = _Names()
+_IS_TOKEN = Verdicts(lambda name: _TOKEN.fullmatch(name) is not None)
 
 
 def _check_beginning(data: bytes) -> None:

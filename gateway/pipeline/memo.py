@@ -1,4 +1,4 @@
-"""What follows from values that stay the same from request to request, worked out once."""
+"""What follows from values that stay the same from request to request, worked out once and remembered within bounds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 R = TypeVar("R")
+
+_NAMES, _LONGEST_NAME = 4096, 64
 
 
 class IdentityMemo(Generic[R]):
@@ -28,3 +30,19 @@ class IdentityMemo(Generic[R]):
                 del self._held[next(iter(self._held))]
             held = self._held[key] = (subjects, result)
         return held[1]
+
+
+class Verdicts(dict[bytes, bool]):
+    """What `judge` says of the names of headers. They come from outside, so what is remembered of them is bounded."""
+
+    def __init__(self, judge: Callable[[bytes], bool]) -> None:
+        super().__init__()
+        self._judge = judge
+
+    def __missing__(self, name: bytes) -> bool:
+        verdict = self._judge(name)
+        if len(name) <= _LONGEST_NAME:
+            if len(self) >= _NAMES:
+                self.clear()
+            self[name] = verdict
+        return verdict

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from . import tally
 
@@ -121,6 +122,10 @@ class Metrics:
             self._upstream_durations.observe((upstream, "connect"), connect)
         if first_byte is not None:
             self._upstream_durations.observe((upstream, "first_byte"), first_byte)
+
+    def add(self, collector: Collector) -> None:
+        """What is only looked up when somebody asks."""
+        self._registry.register(collector)
 
     def standby_request(self, route: str) -> None:
         """A request was admitted while the store could not be reached."""

@@ -10,8 +10,10 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.errors import RATE_LIMITED
+from gateway.forward.pool import TargetStatus
 from gateway.telemetry.access import AccessEntry, AccessLog
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.upstreams import UpstreamMetrics
 from tests.samples import ACME, BOUND_KEY
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
@@ -34,6 +36,7 @@ def test_the_page_lists_every_metric_with_its_kind_and_labels():
     metrics.store_failure("s")
     metrics.standby_request("r")
     metrics.upstream("u", 200, 0.1, 0.1)
+    metrics.add(UpstreamMetrics(lambda: [TargetStatus("u", "a:80", "up", 1, 1, 0)]))
     told = {}
     for family in text_string_to_metric_families(metrics.exposition("")[0].decode()):
         if family.name.startswith("tenantgate_"):

@@ -157,4 +157,4 @@ def test_chunks_that_arrive_together_are_passed_on_together() -> None:
 def test_what_is_remembered_of_names_is_small_whatever_names_there_are() -> None:
     for number in range(5000):
         read(OK + b"X-%d: 1\r\n" % number + b"X" * 2000 + b"-%d: 1\r\nContent-Length: 0\r\n\r\n" % number)
-    assert sum(map(len, response._NAMES)) < 1 << 20
+    assert sum(map(len, response._IS_TOKEN)) < 1 << 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +114,16 @@ def test_what_readers_of_yaml_differ_about_is_refused_unless_quoted(text: str, r
     assert loaded(audience.replace("{}", f'"{text}"', 1)).identity.issuers["main"].audience == text
 
 
+def _is_read_alike(text: str) -> bool:
+    """PyYAML writes 0E0 without quotes, since YAML 1.1 takes it for text; YAML 1.2 takes it for a number, so we refuse it."""
+    return re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+", text) is None
+
+
 _json = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(10**15), 10**15)
-    | st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"])),
+    | st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"])).filter(_is_read_alike),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abcdefgh", min_size=1), inner, max_size=4),
     max_leaves=12,
 )
