@@ -1,0 +1,102 @@
+"""Clients that take their time: their heads come within ten seconds, their bodies keep moving, or they are told."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from time import monotonic
+from uuid import uuid4
+
+import pytest
+
+from .oddities import CHUNKED, CLOSE
+from .stack import Customer, GatewayProcess
+from .stage import OK, Connection, Stage, connected
+from .wire import Reply, head, parse
+
+HEAD_WITHIN, BODY_IDLE = 10.0, 2.0  # seconds; the first is fixed, the second is configured
+MARGIN = 3.0  # for a busy machine
+
+
+async def drip(gateway: GatewayProcess, first: bytes, drop: bytes, every: float) -> tuple[list[Reply], float]:
+    """Say `first`, then `drop` again and again until the gateway has closed; its answers, and the seconds that it took."""
+    begun = monotonic()
+    async with connected(gateway, first) as client:
+        dripping = asyncio.create_task(_keep_saying(client, drop, every))
+        received = await client.rest()
+        took = monotonic() - begun
+        dripping.cancel()
+    return parse(received), took
+
+
+async def _keep_saying(client: Connection, drop: bytes, every: float) -> None:
+    with suppress(ConnectionError):
+        while drop:
+            await asyncio.sleep(every)
+            await client.say(drop)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("stage")
+async def test_a_head_that_does_not_come_within_ten_seconds_is_408(patient: GatewayProcess, customer: Customer) -> None:
+    whole, line = head("GET /open/now/x HTTP/1.1", customer), b"GET /open/now/x HTTP/1.1\r\n"
+    heads = {
+        "stands still": (whole[:-2], b""),
+        "stops within its line": (b"GET /op", b""),
+        "byte by byte": (line + b"X-A: ", b"a"),
+        "header by header": (line, b"X-A: v\r\n"),
+        "after another request": (head("GET /open/now/x HTTP/1.1") + line, b"X-A: v\r\n"),
+    }
+    outcomes = await asyncio.gather(*(drip(patient, first, drop, 0.5) for first, drop in heads.values()))
+    for why, (replies, took) in zip(heads, outcomes, strict=True):
+        *before, last = replies
+        assert [reply.status for reply in before] == [200] * (why == "after another request")
+        assert (last.status, last.problem["code"], last.fields["connection"]) == (408, "REQUEST_TIMEOUT", "close"), why
+        assert HEAD_WITHIN - 1 < took < HEAD_WITHIN + MARGIN, why
+
+
+@pytest.mark.slow
+async def test_a_connection_on_which_nobody_asks_is_closed_without_a_word(patient: GatewayProcess) -> None:
+    outcomes = await asyncio.gather(*(drip(patient, begin, b"", 1) for begin in (b"", b"\r\n")))
+    assert [replies for replies, _ in outcomes] == [[], []]
+    assert max(took for _, took in outcomes) < HEAD_WITHIN + MARGIN
+
+
+@pytest.mark.parametrize(
+    ("framing", "begin", "drop"),
+    [
+        (b"Content-Length: 10", b"", b""),
+        (b"Content-Length: 10", b"hal", b""),
+        (CHUNKED, b"", b""),
+        (CHUNKED, b"5\r\nhal", b""),
+        (CHUNKED, b"5", b""),
+        (CHUNKED, b"5\r\nhello\r\n0\r\n", b""),
+        # What is no body doesn't keep it moving.
+        (CHUNKED, b"5\r\nhello\r\n5;", b"e"),
+        (CHUNKED, b"5\r\nhello\r\n0\r\nX-T: ", b"v"),
+        (CHUNKED, b"5\r\nhello\r\n0\r\n", b"X-T: v\r\n"),
+    ],
+    ids=repr,
+)
+async def test_a_body_that_stands_still_is_408(
+    patient: GatewayProcess, customer: Customer, stage: Stage, framing: bytes, begin: bytes, drop: bytes
+) -> None:
+    """The upstream, which has the beginning, never gets a complete request."""
+    asking = head(f"POST /api/{uuid4().hex} HTTP/1.1", customer, framing)
+    (reply,), took = await drip(patient, asking + begin, drop, 0.25)
+    assert (reply.status, reply.problem["code"], reply.fields["connection"]) == (408, "REQUEST_TIMEOUT", "close")
+    assert BODY_IDLE - 0.5 < took < BODY_IDLE + MARGIN
+    call = await stage.next()
+    assert not (await call.rest()).endswith(b"0\r\n\r\n")
+
+
+async def test_a_body_that_keeps_moving_may_take_longer(patient: GatewayProcess, customer: Customer, stage: Stage) -> None:
+    async with connected(patient) as client:
+        await client.say(head(f"POST /api/{uuid4().hex} HTTP/1.1", customer, b"Content-Length: 6", CLOSE))
+        for _ in range(6):
+            await asyncio.sleep(BODY_IDLE / 4)
+            await client.say(b"x")
+        call = await stage.next()
+        assert await call.exactly(6) == b"xxxxxx"
+        await call.say(OK)
+        assert parse(await client.rest())[0].status == 200
