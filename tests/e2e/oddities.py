@@ -221,7 +221,6 @@ UPGRADES: list[tuple[bytes, ...]] = [
     (b"Connection: Upgrade", b"Upgrade: h2c"),
     (b"Upgrade: h2c",),
     (b"Connection: upgrade", b"Upgrade: TLS/1.0"),
-    (b"Connection: Upgrade", b"Upgrade: h2c, websocket"),
 ]
 
 ODDITIES: list[Odd] = [
@@ -235,6 +234,7 @@ ODDITIES: list[Odd] = [
     *(Odd(why, change=change) for why, change in CHANGES.items()),
     *(Odd(f"upgrade {fields}", fields=fields) for fields in UPGRADES),
     *(Odd(f"upgrade with a body {fields}", POST, (*fields, FIVE), b"hello") for fields in UPGRADES),
+    Odd("an upgrade of two protocols", fields=(b"Connection: Upgrade", b"Upgrade: h2c, websocket")),
     Odd("empty lines before it", change=(b"GET", b"\r\n\r\nGET")),
     Odd("an empty line of LF before it", change=(b"GET", b"\nGET")),
     Odd("a body after GET", fields=(FIVE,), body=b"hello"),
