@@ -68,11 +68,11 @@ def _parts(stream: BufferedReader, head: list[bytes]) -> Iterator[int]:
 
 class Giant:
     """An upstream. It swallows each request's body and answers with one of `size` bytes, framed as the request was: after it,
-    or below /…/both/ while it comes."""
+    or below /…/both/ while it comes. `answering`: how many answers are under way."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.swallowed = 0
+        self.swallowed = self.answering = 0
         self._door = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._door.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -103,9 +103,11 @@ class Giant:
     def _answer(self, connection: socket.socket, chunked: bool, swallowed: threading.Event) -> None:
         """The last megabyte waits for the request's end: after an answer nobody would bring the rest of it."""
         size = self.size
+        self.answering += 1
         with suppress(OSError):
             connection.sendall(b"HTTP/1.1 200 OK\r\n" + framing(size, chunked=chunked) + b"\r\n\r\n")
             first = max(0, size - MEGABYTE)
             pour(connection, first, chunked=chunked, whole=False)
             swallowed.wait()
             pour(connection, size - first, chunked=chunked)
+        self.answering -= 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Self
 from uuid import uuid4
 
@@ -17,10 +18,11 @@ import pytest
 from .giants import MEGABYTE, Giant, framing, pour, read_head, swallow
 from .oddities import CLOSE
 from .stack import Customer, GatewayProcess, environment, provision
-from .wire import head, open_to
+from .wire import eventually, head, open_to
 
 GIGABYTE = 1 << 30
 AT_THE_MOST = 16 * MEGABYTE
+BODY_IDLE = 2.0  # seconds, as configured
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads memory and time from /proc")
 
 
@@ -79,6 +81,7 @@ class Course:
         at = f"/large/{'both' if load.up and load.down else 'one'}/{uuid4().hex}{'/chunked' * load.chunked}"
         line, fields = ("POST", [framing(sent, chunked=load.chunked)]) if load.up else ("GET", [])
         with open_to(self.gateway) as connection, connection.makefile("rb", MEGABYTE) as stream:
+            connection.settimeout(120)
             connection.sendall(head(f"{line} {at} HTTP/1.1", self.customer, *fields, CLOSE))
             sending = threading.Thread(target=pour, args=[connection, sent], kwargs={"chunked": load.chunked and load.up})
             sending.start()
@@ -136,14 +139,45 @@ def test_many_large_bodies_at_once_pass_in_little_memory(course: Course) -> None
     assert cost.memory < AT_THE_MOST
 
 
+def reading(course: Course, stack: ExitStack) -> socket.socket:
+    """A client that has begun to read a gigabyte."""
+    course.giant.size = GIGABYTE
+    connection = stack.enter_context(open_to(course.gateway))
+    connection.sendall(head(f"GET /large/one/{uuid4().hex} HTTP/1.1", course.customer))
+    assert connection.recv(15) == b"HTTP/1.1 200 OK"
+    return connection
+
+
 @pytest.mark.slow
 def test_readers_that_stop_hold_little_memory_and_nobody_else(course: Course) -> None:
-    number, course.giant.size = 32, GIGABYTE
+    number = 32
     with ExitStack() as stack, Cost(course.gateway) as cost:
         for _ in range(number):
-            connection = stack.enter_context(open_to(course.gateway))
-            connection.sendall(head(f"GET /large/one/{uuid4().hex} HTTP/1.1", course.customer))
-            assert connection.recv(15) == b"HTTP/1.1 200 OK"
+            reading(course, stack)
         course.move(Load(10 * MEGABYTE, up=True, down=False, chunked=False))
     print(f"{number} readers of 1 GiB that have stopped: {cost.memory / MEGABYTE / number:.1f} MiB of memory each")
     assert cost.memory < number * AT_THE_MOST
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="what the system still has to send hides that the client reads")
+def test_a_reader_that_is_slow_but_does_not_stop_is_served(course: Course) -> None:
+    """Half a megabyte in a second: a few seconds of it fit between two times that the system takes more from the worker."""
+    with ExitStack() as stack:
+        connection = reading(course, stack)
+        until = monotonic() + 6 * BODY_IDLE
+        while monotonic() < until:
+            assert connection.recv(MEGABYTE // 40), "the connection was closed"
+            sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_stopped_is_dropped_and_its_upstream_too(course: Course) -> None:
+    with ExitStack() as stack:
+        connection = reading(course, stack)
+        assert eventually(lambda: course.giant.answering == 0, within=5 * BODY_IDLE)
+        received = 0
+        with suppress(ConnectionError):
+            while piece := connection.recv(MEGABYTE):
+                received += len(piece)
+        assert received < GIGABYTE
