@@ -139,11 +139,11 @@ def test_many_large_bodies_at_once_pass_in_little_memory(course: Course) -> None
     assert cost.memory < AT_THE_MOST
 
 
-def reading(course: Course, stack: ExitStack) -> socket.socket:
-    """A client that has begun to read a gigabyte."""
-    course.giant.size = GIGABYTE
+def reading(course: Course, stack: ExitStack, size: int = GIGABYTE, times: int = 1) -> socket.socket:
+    """A client that has begun to read so much, and has asked for it so often ahead."""
+    course.giant.size = size
     connection = stack.enter_context(open_to(course.gateway))
-    connection.sendall(head(f"GET /large/one/{uuid4().hex} HTTP/1.1", course.customer))
+    connection.sendall(head(f"GET /large/one/{uuid4().hex} HTTP/1.1", course.customer) * times)
     assert connection.recv(15) == b"HTTP/1.1 200 OK"
     return connection
 
@@ -181,3 +181,13 @@ def test_a_reader_that_has_stopped_is_dropped_and_its_upstream_too(course: Cours
             while piece := connection.recv(MEGABYTE):
                 received += len(piece)
         assert received < GIGABYTE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [0, MEGABYTE, 10 * MEGABYTE], ids=str)
+def test_answers_to_requests_that_were_sent_ahead_wait_until_they_are_read(course: Course, size: int) -> None:
+    with ExitStack() as stack, Cost(course.gateway) as cost:
+        reading(course, stack, size, times=100)
+        sleep(BODY_IDLE / 2)
+    print(f"100 answers of {size / MEGABYTE:.0f} MiB that nobody reads: {cost.memory / MEGABYTE:.1f} MiB of memory")
+    assert cost.memory < AT_THE_MOST

@@ -100,3 +100,14 @@ async def test_a_body_that_keeps_moving_may_take_longer(patient: GatewayProcess,
         assert await call.exactly(6) == b"xxxxxx"
         await call.say(OK)
         assert parse(await client.rest())[0].status == 200
+
+
+async def test_what_is_sent_ahead_waits_at_the_client(patient: GatewayProcess, customer: Customer, stage: Stage) -> None:
+    """Fifty megabytes of further requests, more than systems keep under way, don't go into the gateway's memory."""
+    ahead = head(f"GET /api/{uuid4().hex} HTTP/1.1", customer) * 200
+    async with connected(patient, head(f"GET /api/{uuid4().hex} HTTP/1.1", customer)) as client:
+        await stage.next()
+        pouring = asyncio.create_task(client.say(*[ahead] * ((50 << 20) // len(ahead))))
+        await asyncio.wait([pouring], timeout=1)
+        assert not pouring.done()
+        pouring.cancel()
