@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import pytest
@@ -64,14 +65,14 @@ def course(
 ) -> Iterator[Course]:
     if middlebox.find(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
-    recorder = Recorder()
-    box = middlebox.Middlebox(request.param, tmp_path_factory.mktemp(request.param), recorder.url)
-    environ = environment() | {"TESTS_MIDDLEBOX": box.url}
-    gateway = launch(recorder.url, environ, f"e2e-{uuid4().hex[:8]}", CONFIG.with_name("middlebox.yaml"))
-    yield Course(gateway, recorder, provision(gateway, f"t-{uuid4().hex[:12]}"))
-    gateway.stop()
-    box.stop()
-    recorder.close()
+    with ExitStack() as stack:
+        stack.callback((recorder := Recorder()).close)
+        box = middlebox.Middlebox(request.param, tmp_path_factory.mktemp(request.param), recorder.url)
+        stack.callback(box.stop)
+        environ = environment() | {"TESTS_MIDDLEBOX": box.url}
+        gateway = launch(recorder.url, environ, f"e2e-{uuid4().hex[:8]}", CONFIG.with_name("middlebox.yaml"))
+        stack.callback(gateway.stop)
+        yield Course(gateway, recorder, provision(gateway, f"t-{uuid4().hex[:12]}"))
 
 
 def check(outcome: Outcome) -> None:
@@ -143,6 +144,20 @@ def arrived(outcome: Outcome, requests: list[Made]) -> None:
 @given(requests=st.lists(plain, min_size=1, max_size=4), places=splits)
 @examples(60)
 def test_sound_requests_all_arrive_as_they_were_meant(course: Course, requests: list[Made], places: list[float]) -> None:
+    say = bytes_for(course, requests)
+    outcome = course.compare(lambda way: pieces_of(say(way), places))
+    assert len(outcome.seen) == len(requests)
+    arrived(outcome, requests)
+
+
+@given(requests=st.lists(plain, min_size=1, max_size=3), chunks=splits, places=splits, pad=st.sampled_from([0, 1000, 100_000]))
+@examples(60)
+def test_sound_requests_that_are_read_whole_before_they_are_decided_arrive_too(
+    course: Course, requests: list[Made], chunks: list[float], places: list[float], pad: int
+) -> None:
+    """Which may take another way through the gateway."""
+    body = tuple(pieces_of(b'{"messages": 1, "pad": "%b"}' % (b"x" * pad), chunks))
+    requests = [replace(request, method="POST", target=b"/whole" + request.target, pieces=body) for request in requests]
     say = bytes_for(course, requests)
     outcome = course.compare(lambda way: pieces_of(say(way), places))
     assert len(outcome.seen) == len(requests)
