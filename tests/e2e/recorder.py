@@ -96,7 +96,7 @@ class Recorder:
 async def _read_head(reader: asyncio.StreamReader) -> Seen:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, target, _ = head[0].split(" ")
-    fields = tuple((line.partition(":")[0], line.partition(":")[2].strip()) for line in head[1:-2])
+    fields = tuple((line.partition(":")[0], line.partition(":")[2].strip(" \t")) for line in head[1:-2])
     return Seen(method, target, fields, b"")
 
 
@@ -114,4 +114,6 @@ async def _read_body(reader: asyncio.StreamReader, head: Seen) -> bytes:
 
 
 def _tenant_seen(seen: Seen) -> bytes:
+    if seen.method == "HEAD":
+        return b"HTTP/1.1 204 No Content\r\n\r\n"
     return json_answer({"tenant": seen.header("X-Tenant"), "schema": seen.header("X-Tenant-Schema"), "target": seen.target})

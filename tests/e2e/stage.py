@@ -97,13 +97,19 @@ async def asking(
     gateway: GatewayProcess, customer: Customer, path: str, method: str = "GET", framing: str = ""
 ) -> AsyncIterator[Connection]:
     """A client whose request's head is under way. Its connection is gone at the end."""
-    address = urlsplit(gateway.public_url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=_LINE)
-    fields = {"Host": address.netloc, **customer.bearer()}
+    fields = {"Host": urlsplit(gateway.public_url).netloc, **customer.bearer()}
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), framing]
-    client = Connection(reader, writer)
+    async with connected(gateway, "\r\n".join(line for line in lines if line).encode() + b"\r\n\r\n") as client:
+        yield client
+
+
+@asynccontextmanager
+async def connected(gateway: GatewayProcess, *said: bytes) -> AsyncIterator[Connection]:
+    """A client whose bytes are its own. Its connection is gone at the end."""
+    address = urlsplit(gateway.public_url)
+    client = Connection(*await asyncio.open_connection(address.hostname, address.port, limit=_LINE))
     try:
-        await client.say("\r\n".join(line for line in lines if line).encode() + b"\r\n\r\n")
+        await client.say(*said)
         yield client
     finally:
         client.drop()

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .conftest import World
-from .stack import Customer
+from .stack import Customer, GatewayProcess
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,14 @@ class Reply:
 
 
 def connect(world: World) -> socket.socket:
-    address = urlsplit(world.gateway.public_url)
-    return socket.create_connection((address.hostname or "", address.port or 0), timeout=10)
+    return open_to(world.gateway)
+
+
+def open_to(gateway: GatewayProcess) -> socket.socket:
+    address = urlsplit(gateway.public_url)
+    connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=10)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
 def head(line: str, customer: Customer | None = None, *fields: bytes, host: bytes | None = b"Host: gateway.test") -> bytes:
@@ -51,12 +57,14 @@ def exchange(world: World, *pieces: bytes) -> list[Reply]:
         return read_all(connection, *pieces)
 
 
-def read_all(connection: socket.socket, *pieces: bytes) -> list[Reply]:
-    """An answer may come, and the connection end, before all is sent."""
+def read_all(connection: socket.socket, *pieces: bytes, pause: float = 0) -> list[Reply]:
+    """An answer may come, and the connection end, before all is sent. `pause`: seconds between two pieces."""
     received = b""
     with suppress(ConnectionError):
         for piece in pieces:
             connection.sendall(piece)
+            if pause:
+                time.sleep(pause)
     with suppress(ConnectionError):
         while piece := connection.recv(1 << 16):
             received += piece
