@@ -33,8 +33,7 @@ HEAD_WITHIN = 10.0
 KEEP_ALIVE = 75.0
 """Longer than load balancers keep their connections (60 s is usual), so that none of them meets one just closed."""
 
-# Seconds for which a kept connection may still bring a request after the gateway has been told to stop: its client can't know
-# yet, and would take the end for a failure.
+# Seconds for which a kept connection may still bring a request after the gateway was told to stop, which its client can't know.
 _LAST_CALL = 0.5
 # Seconds for which what a client still sends is read and dropped after an answer that ends the connection: one who is cut off
 # while sending loses the answer (RFC 9112, 9.6).
@@ -186,7 +185,7 @@ class ClientConnection(asyncio.Protocol):
         self.handler = None
         self._closed = True
         self._deadline.close()
-        self.transport.abort()
+        self._pipe.reset() if self._outgoing.ends_with_connection else self.transport.abort()
 
     # Reading requests
 
@@ -224,14 +223,15 @@ class ClientConnection(asyncio.Protocol):
             return
         try:
             for piece in incoming.pieces():
+                self._watch()  # sizes, extensions and trailers don't keep a body moving
                 handler.body(piece)
                 if self.handler is not handler:
                     return
         except Refused as refused:
             self._break(handler, refused)
             return
-        self._watch()
         if incoming.complete:
+            self._watch()
             handler.end()
 
     def _break(self, handler: Handler, refused: Refused) -> None:

@@ -12,14 +12,15 @@ Fields = list[tuple[bytes, bytes]]
 
 
 class Outgoing:
-    """The answer to the request of `head`. `persistent`: the connection goes on after it."""
+    """The answer to the request of `head`. `persistent`: the connection goes on after it. `ends_with_connection`: nothing else
+    tells the client where its body ends."""
 
-    __slots__ = ("_bodiless", "_chunked", "_head", "_started", "_waits", "persistent")
+    __slots__ = ("_bodiless", "_chunked", "_head", "_started", "_waits", "ends_with_connection", "persistent")
 
     def __init__(self, head: Head) -> None:
         self._head = head
         self._chunked = self._bodiless = False
-        self._started = False
+        self._started = self.ends_with_connection = False
         self._waits = head.continues
         self.persistent = head.persistent and head.fault is None
 
@@ -38,7 +39,7 @@ class Outgoing:
                 self._chunked = True
                 lines.append(b"transfer-encoding: chunked")
             else:
-                self.persistent = False
+                self.persistent, self.ends_with_connection = False, True
         if not self.persistent:
             lines.append(b"connection: close")
         lines.append(b"\r\n")

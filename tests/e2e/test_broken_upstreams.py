@@ -68,7 +68,6 @@ async def test_an_upstream_that_dies_within_its_answer_never_ends_it_cleanly(
     assert len(rest) < 6
 
 
-@pytest.mark.xfail(strict=True, reason="the connection is closed as after a whole answer")
 async def test_a_client_of_http_1_0_is_told_by_a_reset_that_an_answer_broke_off(
     patient: GatewayProcess, customer: Customer, stage: Stage
 ) -> None:

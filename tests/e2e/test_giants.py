@@ -160,7 +160,6 @@ def test_readers_that_stop_hold_little_memory_and_nobody_else(course: Course) ->
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="what the system still has to send hides that the client reads")
 def test_a_reader_that_is_slow_but_does_not_stop_is_served(course: Course) -> None:
     """Half a megabyte in a second: a few seconds of it fit between two times that the system takes more from the worker."""
     with ExitStack() as stack:

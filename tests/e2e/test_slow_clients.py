@@ -15,8 +15,6 @@ from .stage import OK, Connection, Stage, comes_back, connected, is_admitted
 from .wire import Reply, head, parse
 
 HEAD_WITHIN, BODY_IDLE = 10.0, 2.0  # seconds; the first is fixed, the second is configured
-UNSEEN = pytest.mark.xfail(strict=True, reason="who is not read from is not seen to go")
-KEPT_MOVING = pytest.mark.xfail(strict=True, reason="any byte keeps a body moving, also one of an extension or a trailer")
 MARGIN = 3.0  # for a busy machine
 
 
@@ -73,9 +71,9 @@ async def test_a_connection_on_which_nobody_asks_is_closed_without_a_word(patien
         (CHUNKED, b"5", b""),
         (CHUNKED, b"5\r\nhello\r\n0\r\n", b""),
         # What is no body doesn't keep it moving.
-        pytest.param(CHUNKED, b"5\r\nhello\r\n5;", b"e", marks=KEPT_MOVING),
-        pytest.param(CHUNKED, b"5\r\nhello\r\n0\r\nX-T: ", b"v", marks=KEPT_MOVING),
-        pytest.param(CHUNKED, b"5\r\nhello\r\n0\r\n", b"X-T: v\r\n", marks=KEPT_MOVING),
+        (CHUNKED, b"5\r\nhello\r\n5;", b"e"),
+        (CHUNKED, b"5\r\nhello\r\n0\r\nX-T: ", b"v"),
+        (CHUNKED, b"5\r\nhello\r\n0\r\n", b"X-T: v\r\n"),
     ],
     ids=repr,
 )
@@ -120,9 +118,11 @@ async def test_what_is_sent_ahead_waits_at_the_client(patient: GatewayProcess, c
     ("fields", "more"),
     [
         ((), b""),
-        pytest.param((), AHEAD * 10, marks=UNSEEN),
+        pytest.param(
+            (), AHEAD * 10, marks=pytest.mark.xfail(strict=True, reason="its end waits behind bytes that nobody reads")
+        ),
         ((b"Content-Length: 10000000",), b"x" * 1000),
-        pytest.param((b"Content-Length: 10000000",), b"x" * 9_999_999, marks=UNSEEN),
+        ((b"Content-Length: 10000000",), b"x" * 9_999_999),
     ],
     ids=["nothing more", "much ahead", "a little of its body", "much of its body"],
 )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def test_a_body_in_chunks_is_put_together_and_what_follows_it_is_left() -> None:
 def test_where_the_network_cuts_changes_nothing(pieces: list[bytes], cuts: list[int]) -> None:
     whole = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
     at = sorted({0, *[cut for cut in cuts if cut < len(whole)], len(whole)})
-    body, chunks = read(*(whole[start:end] for start, end in zip(at, at[1:], strict=False)))
+    body, chunks = read(*(whole[start:end] for start, end in pairwise(at)))
     assert (body, chunks.complete, chunks.rest) == (b"".join(pieces), True, b"")
 
 

@@ -14,7 +14,14 @@ def head(*lines: bytes) -> bytes:
 
 def test_a_head_is_read_as_it_stands() -> None:
     got = read_head(head(b"X-A:  one \t", b"x-b:two: three", b"X-Empty:"))
-    assert (got.method, got.target, got.current, got.persistent, got.length, got.fault) == ("GET", b"/a?b=c", True, True, 0, None)
+    assert (got.method, got.target, got.current, got.persistent, got.length, got.fault) == (
+        "GET",
+        b"/a?b=c",
+        True,
+        True,
+        0,
+        None,
+    )
     assert got.fields == ((b"host", b"a"), (b"x-a", b"one"), (b"x-b", b"two: three"), (b"x-empty", b""))
 
 

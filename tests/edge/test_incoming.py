@@ -55,7 +55,11 @@ def test_an_answer_is_framed_as_the_client_can_read_it() -> None:
 
 
 def test_a_head_and_its_like_have_no_body() -> None:
-    for head, status in ((Head(method="HEAD", persistent=True), 200), (Head(persistent=True), 204), (Head(persistent=True), 304)):
+    for head, status in (
+        (Head(method="HEAD", persistent=True), 200),
+        (Head(persistent=True), 204),
+        (Head(persistent=True), 304),
+    ):
         outgoing = Outgoing(head)
         assert b"chunked" not in outgoing.start(status, [], sized=False)
         assert outgoing.piece(b"abc") + outgoing.last(b"d") == b""

@@ -13,6 +13,7 @@ from gateway.ledger.ledger import Outcome
 from gateway.ledger.usage import Usage
 from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Release, Reserve, Slot
 from gateway.pipeline.question import Denied, Granted
+from gateway.store.keyspace import tenant_tag
 from gateway.store.lease import BUCKET_LEASE
 from gateway.tenancy.plan import RateLimit
 from tests import samples
@@ -274,6 +275,27 @@ class TestALateCommit:
         # Nor is it given back, what was never counted.
         await worker.ledger.settle(charge, Outcome.REFUND)
         assert await usage.of_tenant(ACME_ID, PERIOD) == await usage.of_org("main", PERIOD) == {"emails": 2}
+
+    async def test_of_units_that_the_store_knows_in_part_passes_no_cap(
+        self, started: Started, store_time: StoreTime, usage: Usage
+    ) -> None:
+        """As after a failover to a replica that had not heard of all of them."""
+        worker, other = started(), started()
+        answer = await worker.ask(Quota("emails", 10, None, units=5))
+        assert isinstance(answer, Granted)
+        keys = worker.store.keys
+        units, _ = keys.lent(f"{keys.usage(tenant_tag(ACME_ID), PERIOD)}:emails")
+        for field in await worker.client.command("HKEYS", units):
+            if not field.endswith(b":i"):
+                await worker.client.command("HINCRBY", units, field, -3)
+        taken = await other.ask(Quota("emails", 10, None, units=7))
+        assert isinstance(taken, Granted)
+        await other.ledger.settle(taken.charge, Outcome.DELIVERED)
+        receipt = worker.ledger.count(answer.charge, None)
+        assert receipt is not None
+        with pytest.raises(Refused):
+            await receipt.wait()
+        assert await usage.of_tenant(ACME_ID, PERIOD) == {"emails": 7}
 
 
 async def test_a_changed_cap_is_never_met_from_units_of_the_one_before(started: Started, store_time: StoreTime) -> None:

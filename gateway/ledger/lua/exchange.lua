@@ -51,8 +51,9 @@ end
 
 local item = {}
 
-local function has_room(key, metric, lent, cap, late)
-  return late == 0 or not lent or fits(used(key, metric, lent) + late, cap)
+-- What the epoch held is neither lent any more nor counted yet, so all of `units` has to fit.
+local function has_room(key, metric, lent, cap, late, units)
+  return late == 0 or not lent or fits(used(key, metric, lent) + units, cap)
 end
 
 function item.commit()
@@ -62,8 +63,8 @@ function item.commit()
   quota_ended(quota)
   local late_of_tenant = held - give_back(quota.of_tenant, epoch, held)
   local late_of_org = held - give_back(quota.of_org, epoch, held)
-  local room = has_room(quota.tenant, quota.metric, quota.of_tenant, quota.cap, late_of_tenant)
-    and has_room(quota.org, quota.metric, quota.of_org, quota.org_cap, late_of_org)
+  local room = has_room(quota.tenant, quota.metric, quota.of_tenant, quota.cap, late_of_tenant, held)
+    and has_room(quota.org, quota.metric, quota.of_org, quota.org_cap, late_of_org, held)
   if not room and not forced then
     return tell(0)
   end
