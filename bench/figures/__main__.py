@@ -12,7 +12,7 @@ import typer
 import uvloop
 
 from .load import UnexpectedAnswer
-from .memory import memory_of_addresses, memory_of_tenants
+from .memory import memory_of_addresses, memory_of_connections, memory_of_tenants
 from .plot import Plot
 from .stack import DidNotServe
 from .store_calls import hot_tenants, many_tenants
@@ -51,6 +51,12 @@ def of_tenants(to: To = _TO) -> None:
 def of_addresses(to: To = _TO) -> None:
     """Memory of a worker that has seen up to 40,000 client addresses of one tenant."""
     _show("memory-of-addresses", memory_of_addresses(), to)
+
+
+@app.command("memory-of-connections")
+def of_connections(to: To = _TO) -> None:
+    """Memory of a worker with up to 10,000 open connections."""
+    _show("memory-of-connections", memory_of_connections(), to)
 
 
 def _show(name: str, figure: Coroutine[object, object, tuple[str, list[Plot]]], to: Path) -> None:
