@@ -20,7 +20,7 @@ LIFETIME = 30
 REUSED = 5
 """Seconds."""
 
-_HELD = 10_000
+_HELD = 4096
 TYPE = "tg-identity+jwt"
 
 

@@ -15,7 +15,7 @@ class IdentityMemo(Generic[R]):
     to compute. Of two equal objects each has its own entry; the `size` newest are kept, with their subjects.
     """
 
-    def __init__(self, size: int = 10_000) -> None:
+    def __init__(self, size: int = 4096) -> None:
         self._size = size
         # The subjects are held too: as long as they live, nothing else has their id.
         self._held: dict[tuple[int, ...], tuple[object, R]] = {}

@@ -13,7 +13,7 @@ from .principal import Principal
 from .request import InboundRequest
 
 # A tenant that has more credentials in use loses its own, never another's.
-_OWN, _ALL = 1_000, 50_000
+_OWN, _ALL = 1_000, 10_000
 
 Key = tuple[Authenticator, bytes]
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -31,13 +31,13 @@ Served = tuple[asyncio.StreamReader, asyncio.StreamWriter, list[connection.Clien
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Served]:
+async def serving(app: ASGIApp = walk, body_idle: float = 1.0) -> AsyncIterator[Served]:
     """A client's end of a connection, and the server's."""
-    config, state = Config(walk, lifespan="off", interface="asgi3", log_config=None, proxy_headers=False), ServerState()
+    config, state = Config(app, lifespan="off", interface="asgi3", log_config=None, proxy_headers=False), ServerState()
     connections: list[connection.ClientConnection] = []
 
     def accept() -> connection.ClientConnection:
-        connections.append(connection.ClientConnection(AsgiServer(walk, 1.0), config, state, {}))
+        connections.append(connection.ClientConnection(AsgiServer(app, body_idle), config, state, {}))
         return connections[-1]
 
     server = await asyncio.get_running_loop().create_server(accept, "127.0.0.1", 0)
@@ -49,9 +49,9 @@ async def serving() -> AsyncIterator[Served]:
         server.close()
 
 
-async def talk(*pieces: bytes) -> bytes:
+async def talk(*pieces: bytes, app: ASGIApp = walk, body_idle: float = 1.0) -> bytes:
     """What a client gets that sends these and then waits until the server closes."""
-    async with serving() as (reader, writer, _):
+    async with serving(app, body_idle) as (reader, writer, _):
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
@@ -108,3 +108,24 @@ async def test_a_kept_connection_that_asks_no_more_is_closed_at_the_end(monkeypa
         await reader.readuntil(b"hi")
         connections[0].shutdown()
         assert await asyncio.wait_for(reader.read(), 10) == b""
+
+
+async def test_what_was_asked_ahead_is_answered_in_its_order() -> None:
+    asking = b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(2000))
+    received = await talk(asking + b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert received.count(b"HTTP/1.1 200 ") == 2001
+
+
+async def test_a_body_that_is_complete_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a client timed that waits for its answer."""
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = Answer(scope, send, "request-id")
+        answer.request_body = Body(receive, None, 1)
+        assert [piece async for piece in answer.request_body.chunks()] == [b"abc"]
+        await asyncio.sleep(0.3)
+        await answer.start(200, [(b"content-length", b"2")], {})
+        await answer.body(b"hi", more=False)
+
+    posting = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert b"hi" in await talk(posting, b"3\r\nabc\r\n", b"0\r\n\r\n", app=slow, body_idle=0.1)

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from gateway.forward.identity import IdentitySigner
+from gateway.forward.identity import REUSED, IdentitySigner
 from gateway.pipeline.call import Call, Customer
 from gateway.pipeline.principal import ANONYMOUS, Principal
 from gateway.pipeline.request import InboundRequest
@@ -139,3 +139,30 @@ def test_another_kind_of_key_is_refused() -> None:
     key = generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with pytest.raises(ValueError, match="Ed25519"):
         IdentitySigner(key.decode())
+
+
+def test_requests_of_one_caller_share_a_token_for_a_moment(signer: IdentitySigner) -> None:
+    call = Call(REQUEST, "api", "backend", PRINCIPAL, Customer(ACME, Plan("pro"), MAIN))
+    later = replace(call, request=replace(REQUEST, request_id="r2", target=b"/a%2Fb/c?other=query"))
+    first = signer.token(call, "backend", NOW)
+    assert signer.token(later, "backend", NOW + REUSED - 1) == first
+    assert signer.token(later, "backend", NOW + REUSED) != first
+
+
+def test_nobody_gets_a_token_that_was_made_for_another_request(signer: IdentitySigner) -> None:
+    call = Call(REQUEST, "api", "backend", PRINCIPAL, Customer(ACME, Plan("pro"), MAIN))
+    others = [
+        replace(call, request=replace(REQUEST, method="GET")),
+        replace(call, request=replace(REQUEST, target=b"/a/b/c")),
+        replace(call, principal=replace(PRINCIPAL, role="reader")),
+        replace(call, customer=Customer(replace(ACME, version=ACME.version + 1, plan="free"), Plan("pro"), MAIN)),
+        replace(call, customer=None),
+    ]
+    tokens = [signer.token(one, "backend", NOW) for one in (call, *others)]
+    assert len({*tokens, signer.token(call, "other", NOW)}) == len(others) + 2
+
+
+def test_a_signed_request_has_a_token_of_its_own(signer: IdentitySigner) -> None:
+    call = Call(REQUEST, "api", "backend", replace(PRINCIPAL, nonce="n" * 16))
+    again = replace(call, request=replace(REQUEST, request_id="r2"))
+    assert signer.token(call, "backend", NOW) != signer.token(again, "backend", NOW)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -138,6 +139,23 @@ class TestTheAccessLog:
     def test_bounds_what_a_client_sends(self):
         line = written(replace(ENTRY, path="/" + "a" * 8000, method="M" * 8000))
         assert len(json.dumps(line)) < 2000
+
+    async def test_leaves_at_the_end_of_the_turn_in_whole_lines_of_which_a_pipe_takes_each_write_at_once(self):
+        writes = []
+
+        class Pipe(io.StringIO):
+            def write(self, text):
+                writes.append(text)
+                return len(text)
+
+        log = AccessLog(Pipe(), At())
+        for number in range(100):
+            log.write(replace(ENTRY, request_id=f"r{number}"))
+        assert writes == []
+        await asyncio.sleep(0)
+        assert [json.loads(line)["request_id"] for line in "".join(writes).splitlines()] == [f"r{n}" for n in range(100)]
+        assert all(len(text) <= 4096 and text.endswith("\n") for text in writes)
+        assert len(writes) < 20
 
     def test_that_cannot_be_written_fails_no_request(self):
         reader, writer = os.pipe()
