@@ -13,7 +13,7 @@ from gateway.tenancy.plan import RateLimit
 from .gcra import gcra_of
 
 Index: TypeAlias = Callable[[str], int]
-"""The place of a key among those that a script is given."""
+"""The place of a key among those that a call is given; 0 where it is told to another one."""
 NO_CAP = -1
 
 
@@ -39,7 +39,13 @@ class RateBucket:
 
     @property
     def places(self) -> tuple[Lent, ...]:
+        """Where its units are lent: of one unit, in each of them."""
         return (self.lent,)
+
+    @property
+    def at(self) -> tuple[str, ...]:
+        """One key of each place."""
+        return (self.key,)
 
     @property
     def kept(self) -> int:
@@ -73,6 +79,10 @@ class QuotaBucket:
         return tuple(lent for lent in (self.of_tenant, self.of_org) if lent is not None)
 
     @property
+    def at(self) -> tuple[str, ...]:
+        return tuple(place.units for place in self.places)
+
+    @property
     def kept(self) -> int:
         return 0
 
@@ -90,6 +100,10 @@ class SlotBucket:
     @property
     def places(self) -> tuple[Lent, ...]:
         return (self.lent,)
+
+    @property
+    def at(self) -> tuple[str, ...]:
+        return (self.lent.units,)
 
     @property
     def kept(self) -> int:

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from gateway.pipeline.call import Call
+from gateway.pipeline.demand import Quota, Release, Reserve
+from gateway.store.connect import Store
+from gateway.store.keyspace import tenant_tag
 
+from .bucket import QuotaBucket
 from .hold import Hold
 from .items import Commit, Counters, HeldResource
 from .lease import Lease
+from .naming import counters_of, quota_bucket
 
 
 class Outcome(Enum):
@@ -60,3 +65,16 @@ class Charge:
     settled: bool = False
     goes_on: bool = False
     hold: Hold | None = None
+
+
+def draw(store: Store, call: Call, quota: Quota, lease: Lease | None, period: str) -> Drawn:
+    """What the request holds of the quota; of one that nothing bounds there is no lease."""
+    bucket = quota_bucket(store.keys, call, quota, period) if lease is None else lease.bucket
+    assert isinstance(bucket, QuotaBucket)
+    counters = counters_of(store.keys, call, bucket, period)
+    return Drawn(call, period, counters, lease, quota.units, quota.told, quota.lazy)
+
+
+def held_resource(store: Store, call: Call, demand: Reserve | Release, holder: str | None) -> HeldResource:
+    tag = tenant_tag(call.require_customer().tenant.id)
+    return HeldResource(store.keys.reservations(tag, demand.resource), store.keys.resources(tag), demand.resource, holder)

@@ -34,6 +34,8 @@ class Lease:
     `idle` may be handed out until `until`. `busy` are set aside for a request, or handed out and not settled; `used` are cells
     of a rate that were handed out and not yet reported. `left` is what the store had beside, at `told_at`;
     `reset` the seconds until the bucket was full then. `refilling`: more was asked for, and is not here yet.
+    `pending`: for so many questions one of its places has lent something while another place decides, or it is on its way back;
+    `tried` is as `until`, of what was lent so.
     A lease that is `over` takes part in nothing new: something asked under its epoch may have been granted, and nobody knows.
     """
 
@@ -48,6 +50,8 @@ class Lease:
     told_at: float = 0.0
     refilling: bool = False
     over: bool = False
+    pending: int = 0
+    tried: float = 0.0
     # Units that were handed out since the store was asked last, when that was, and when the last one was wanted.
     taken: int = 0
     asked_at: float = 0.0
@@ -96,12 +100,20 @@ class Lease:
 
     def learn(self, extra: int, left: int, reset: float, asked: float, now: float) -> None:
         """The store has lent `extra` units, in answer to what was asked at `asked`, and `left` others were there beside."""
+        if self.over and not isinstance(self.bucket, RateBucket):
+            # All that is not in use there comes back: with the end of the epoch, or when the rest is kept.
+            extra = 0
         self.idle += extra
         # One that was answered late may be answered late again.
         self.latency = max(now - asked, self.latency * _SLOWLY)
         if extra:
             self.keep(asked)
         self.left, self.reset, self.told_at = left, reset, now
+
+    def lend(self, asked: float) -> None:
+        """A place may have lent something to it that another one will not: no epoch may be asked under past its end."""
+        self.tried = self.tried or lease_until(asked, BUCKET_LEASE)
+        self.pending += 1
 
     def keep(self, asked: float) -> None:
         """The store knows of it until a whole lease after `asked`. It does not where nothing was lent."""
@@ -138,7 +150,8 @@ class Lease:
     def ended(self, now: float) -> bool:
         """Whether nothing may be asked for under its epoch any more: that could end while the ask is under way, and what is on
         its way from before would be taken for something of the ask."""
-        return self.until > 0 and now >= self.until - _ASKED_BEFORE
+        ends = self.until or self.tried
+        return ends > 0 and now >= ends - _ASKED_BEFORE
 
     @property
     def lives(self) -> bool:

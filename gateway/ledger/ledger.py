@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 from uuid import uuid4
 
@@ -17,11 +18,10 @@ from gateway.pipeline.lookup import Record
 from gateway.pipeline.question import Admit, Changed, Denied, Granted
 from gateway.store.connect import Store
 from gateway.store.lease import RECORD_LEASE
-from gateway.store.script import Script
-from gateway.store.wire import Reply
 from gateway.tenancy.period import period_end, period_of
 
-from .ask import Ask, Wanted
+from .ask import Ask
+from .asking import BACK_WITHIN, Asking, Kind, Verdict
 from .charge import Charge, Effect, Outcome
 from .deferral import Deferral
 from .exchange import AT_ONCE, LATER, Exchange
@@ -31,11 +31,10 @@ from .local import Local
 from .naming import bucket_of, name_of, period_bounds, record_keys, tag_of
 from .settlement import Receipt, Settlement
 from .upkeep import Upkeep
+from .wanted import Wanted
 
 __all__ = ["Effect", "Ledger", "Outcome"]
 
-_ADMIT = Script.load("gateway.ledger", "admit", before="buckets")
-_GRANTED, _DENIED, _CHANGED, _PERIOD, _RECALLED = range(5)
 # A try is wasted where a period has just ended; two in one call mean that the clocks are mad.
 _TRIES = 3
 # How long those who hold idle units get to give them back, in seconds; the last ask after them decides.
@@ -85,7 +84,8 @@ class Ledger:
         self.last_lease = self._book.last
         self.recalled = self._upkeep.recalled
         self.sweep = self._upkeep.sweep
-        self._asking: set[asyncio.Future[Reply]] = set()
+        self._asking = Asking(store, self._exchange, clock, store_time)
+        self._asked: set[asyncio.Future[Verdict]] = set()
 
     def take(self, question: Admit) -> Granted | None:
         """Admit by what this worker holds, records included; None where the store has to be asked."""
@@ -117,23 +117,23 @@ class Ledger:
         tries, pauses = 0, iter(_RECALL_PAUSES)
         pause: float | None = 0.0
         while tries < _TRIES:
-            ask, asked = self._ask(question), self._clock.monotonic()
-            verdict, now, *numbers = await self._run(ask, asked, recall=pause is not None)
-            if verdict not in (_GRANTED, _DENIED):
+            ask = self._ask(question)
+            verdict = await self._put(ask, recall=pause is not None)
+            if verdict.kind not in (Kind.GRANTED, Kind.DENIED):
                 ask.let_go()
-            if verdict == _RECALLED:
+            if verdict.kind is Kind.RECALLED:
                 pause = next(pauses, None)
                 await asyncio.sleep(pause or 0)
                 continue
-            if verdict == _PERIOD:
+            if verdict.kind is Kind.PERIOD:
                 tries += 1
-                self._period = period_of(now / 1_000_000)
+                self._period = period_of(verdict.now / 1_000_000)
                 continue
-            if verdict == _CHANGED:
-                for place in numbers:
-                    self._records.forget(question.basis[place - 1])
+            if verdict.kind is Kind.CHANGED:
+                for record in verdict.changed:
+                    self._records.forget(record)
                 return Changed()
-            return await self._decided(ask, numbers, asked, now, granted=verdict == _GRANTED)
+            return await self._decided(ask, verdict)
         raise Refused(STORE_UNAVAILABLE, "The store's clock is not steady.", retry_after=1)
 
     def count(self, charge: object, told: int | None) -> Receipt | None:
@@ -161,14 +161,20 @@ class Ledger:
 
     async def close(self) -> None:
         """Give everything back that is not in use, and wait until everything is settled, as far as the store can be reached."""
-        if self._asking:
-            await asyncio.wait(self._asking, timeout=_CLOSE)
+        if self._asked:
+            await asyncio.wait(self._asked, timeout=_CLOSE)
         await self._upkeep.close()
         await self._exchange.close(_CLOSE)
 
     def _ask(self, question: Admit) -> Ask:
         wanted = [
-            Wanted(demand, self._lease(question, demand), self._holder(question) if isinstance(demand, Reserve) else "")
+            Wanted.of(
+                self._store,
+                question.call,
+                demand,
+                self._lease(question, demand),
+                self._holder(question) if isinstance(demand, Reserve) else "",
+            )
             for demand in question.demands
         ]
         return Ask(self._store, question, wanted, self._period)
@@ -189,78 +195,78 @@ class Ledger:
         self._requests += 1
         return f"{question.call.request.request_id} {self._name}-{self._requests}"
 
-    async def _run(self, ask: Ask, asked: float, *, recall: bool) -> list[int]:
-        args = ask.args(self._store_time(), asked, recall=recall)
-        call = asyncio.ensure_future(self._store.data.run(_ADMIT, list(ask.keys), args))
-        self._asking.add(call)
-        call.add_done_callback(self._asking.discard)
+    async def _put(self, ask: Ask, *, recall: bool) -> Verdict:
+        ask.begin(self._clock.monotonic(), self._records.leased)
+        call = asyncio.ensure_future(self._asking.put(ask, recall=recall))
+        self._asked.add(call)
+        call.add_done_callback(self._asked.discard)
         try:
-            return ask.answered(await asyncio.shield(call))
+            return await asyncio.shield(call)
         except asyncio.CancelledError:
             # What it gets is given back when the answer comes.
-            call.add_done_callback(lambda call: self._unclaimed(ask, call, asked))
+            call.add_done_callback(lambda call: self._unclaimed(ask, call))
             raise
         except Refused:
             self._unanswered(ask)
             raise
 
-    def _unclaimed(self, ask: Ask, call: asyncio.Future[Reply], asked: float) -> None:
+    def _unclaimed(self, ask: Ask, call: asyncio.Future[Verdict]) -> None:
         if call.cancelled() or call.exception() is not None:
             self._unanswered(ask)
             return
-        verdict, _, *numbers = ask.answered(call.result())
-        if verdict in (_GRANTED, _DENIED):
-            self._learn(ask, numbers, asked, granted=verdict == _GRANTED)
+        kind = call.result().kind
+        if kind in (Kind.GRANTED, Kind.DENIED):
+            self._learn(ask, granted=kind is Kind.GRANTED)
         else:
             ask.let_go()
-        if verdict == _GRANTED:
+        if kind is Kind.GRANTED:
             self._return(ask)
 
     def _unanswered(self, ask: Ask) -> None:
-        """It may have run. What it was lent comes back with the end of the epochs; nothing will be made of what it reserved."""
-        for lease in ask.asked_for:
-            lease.give_up()
+        """It may have run. Nothing will be made of what it reserved."""
         ask.let_go()
         self._settlement.settle(Charge(resources=ask.resources), Outcome.CLIENT_GONE, None, Effect.NOTHING)
 
-    async def _decided(
-        self, ask: Ask, numbers: list[int], asked: float, now: int, *, granted: bool
-    ) -> Granted | Denied | Changed:
-        basis = ask.question.basis
-        for record in basis:
-            self._records.learn(record, asked)
-        left = (period_bounds(self._period)[1] - now) / 1_000_000
+    async def _decided(self, ask: Ask, verdict: Verdict) -> Granted | Denied | Changed:
+        granted, basis = verdict.kind is Kind.GRANTED, ask.question.basis
+        for record in verdict.leased:
+            self._records.learn(record, ask.began)
+        left = (period_bounds(self._period)[1] - verdict.now) / 1_000_000
         if any(isinstance(one, Quota) for one in ask.question.demands):
             self._period_ends = self._clock.monotonic() + left
-        self._learn(ask, numbers, asked, granted=granted)
-        standings = ask.standings(granted, numbers, self._clock.monotonic(), left)
+        self._learn(ask, granted=granted)
+        standings = ask.standings(granted, self._clock.monotonic(), left)
         if not granted:
             return Denied(standings)
         # A change may have answered while the reply was on its way, or there was no change and it took too long.
         if not all(map(self._records.leased, basis)) and not await self._current_after(ask):
-            await self._exchange.flush()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BACK_WITHIN):
+                    await self._exchange.flush()
             return Changed()
         return Granted(standings, ask.charge)
 
     async def _current_after(self, ask: Ask) -> bool:
         """Ask for the records alone. What `ask` was granted goes back if they have changed; of a rate, the cell is lost."""
-        question, asked = Admit(ask.question.call, ask.question.basis, ()), self._clock.monotonic()
-        current = False
+        question, current = Admit(ask.question.call, ask.question.basis, ()), False
         try:
-            verdict, *_ = await self._run(self._ask(question), asked, recall=False)
-            if verdict == _GRANTED:
-                for record in question.basis:
-                    self._records.learn(record, asked)
+            anew = self._ask(question)
+            verdict = await self._put(anew, recall=False)
+            if verdict.kind is Kind.GRANTED:
+                for record in verdict.leased:
+                    self._records.learn(record, anew.began)
             current = all(map(self._records.leased, question.basis))
         finally:
             if not current:
                 self._return(ask)
         return current
 
-    def _learn(self, ask: Ask, numbers: list[int], asked: float, *, granted: bool) -> None:
-        now = self._clock.monotonic()
-        ask.learn(numbers, asked, now, granted=granted)
-        if not granted:
+    def _learn(self, ask: Ask, *, granted: bool) -> None:
+        ask.learn(self._clock.monotonic(), granted=granted)
+        if granted:
+            for item in ask.surplus():
+                self._exchange.add(item, AT_ONCE)
+        else:
             ask.let_go()
         for lease in ask.asked_for:
             self._upkeep.enliven(lease)

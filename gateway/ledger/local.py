@@ -10,9 +10,8 @@ from gateway.pipeline.memo import IdentityMemo
 from gateway.pipeline.question import Admit, Granted
 from gateway.store.connect import Store
 
-from .ask import draw, held_resource
 from .book import Book
-from .charge import Charge
+from .charge import Charge, draw, held_resource
 from .lease import Lease
 from .naming import name_of, tag_of
 from .standing import from_lease

@@ -14,8 +14,7 @@ from gateway.store.connect import Store
 from gateway.tenancy.period import period_of
 from gateway.tenancy.tenant import Status, Tenant
 
-from .ask import draw
-from .charge import Charge
+from .charge import Charge, draw
 from .deferral import Deferral
 from .ledger import Ledger
 from .standby import Standby

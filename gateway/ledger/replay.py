@@ -17,12 +17,14 @@ from gateway.store.wire import Part
 
 from .entry import Entry
 from .journal import Journal, NotOurs
+from .keys import Keys
 from .naming import expiry_of
 
 _log = logging.getLogger(__name__)
 
 _REPLAY = Script.load("gateway.ledger", "replay")
 _BATCH = 256
+_GROUPS = 10_000
 # Seconds; for as long as counters are kept it is known how far a journal was counted.
 _PAUSE, _ADOPT_EVERY, _CLOSE = 0.5, 5.0, 2.0
 _KEPT = 26 * 31 * 86400
@@ -40,7 +42,8 @@ class Replay:
         self._source = source
         self._own = own
         self._drained = drained
-        self._seen = 0
+        # By group, the number of the last entry of this worker's journal that is known to be counted there.
+        self._seen: dict[str, int] = {}
         self._left_alone: set[Path] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._syncing: asyncio.Future[None] | None = None
@@ -68,7 +71,10 @@ class Replay:
     async def count_own(self) -> None:
         """Raises Refused(STORE_UNAVAILABLE); what was counted then is not counted again."""
         if self._own is not None and self._own.waiting:
-            self._seen = await self._count(self._own, self._seen)
+            if len(self._seen) > _GROUPS:
+                # The store tells it again.
+                self._seen.clear()
+            await self._count(self._own, self._seen)
             self._drained()
 
     async def adopt(self) -> None:
@@ -88,7 +94,7 @@ class Replay:
                 continue
             counted = False
             try:
-                await self._count(journal, 0)
+                await self._count(journal, {})
                 counted = True
                 _log.warning("counted what a worker left in %s", path)
             finally:
@@ -123,33 +129,43 @@ class Replay:
         except OSError as error:
             _log.error("the journal can't be synced to its disk: %s", error)
 
-    async def _count(self, journal: Journal, seen: int) -> int:
-        """All that waits in it, after the entry of number `seen`; the number of the last one that was counted."""
+    async def _count(self, journal: Journal, seen: dict[str, int]) -> None:
+        """All that waits in it; `seen` is as `_seen`."""
         while batch := list(islice(journal.entries(), _BATCH)):
-            fresh = [entry for entry, _ in batch if entry.number > seen]
-            if fresh:
-                before = await self._send(journal.name, seen, fresh)
-                if before != seen:
-                    # It was told already, and the answer was lost; or by the worker before it died.
-                    seen = before
-                    continue
-                seen = fresh[-1].number
+            entries = [entry for entry, _ in batch]
+            groups = dict.fromkeys(group for entry in entries for group in self._groups(entry))
+            for group in groups:
+                await self._count_group(journal.name, group, [entry for entry in entries if group in self._groups(entry)], seen)
             journal.done(batch[-1][1], len(batch))
-        return seen
 
-    async def _send(self, name: str, seen: int, entries: Sequence[Entry]) -> int:
-        names, keys = self._store.keys, {self._store.keys.journal(name): 1}
-        sums: Counter[tuple[str, str, int]] = Counter()
+    async def _count_group(self, name: str, group: str, entries: Sequence[Entry], seen: dict[str, int]) -> None:
+        """Of `entries`, what is counted under keys of `group`."""
+        while fresh := [entry for entry in entries if entry.number > seen.get(group, 0)]:
+            before = await self._send(name, group, seen.get(group, 0), fresh)
+            # Where that is another number, it was told already, and the answer was lost; or by the worker before it died.
+            seen[group] = fresh[-1].number if before == seen.get(group, 0) else before
+
+    def _groups(self, entry: Entry) -> Sequence[str]:
+        names, of = self._store.keys, entry.subject
+        return names.groups([names.usage(tenant_tag(of.tenant), of.period), names.usage(org_tag(of.org), of.period)])
+
+    async def _send(self, name: str, group: str, seen: int, entries: Sequence[Entry]) -> int:
+        names = self._store.keys
+        keys = Keys(names, group)
+        keys.index(names.journal(group, name))
+        sums: Counter[tuple[int, str, int]] = Counter()
         for entry in entries:
             of, tag = entry.subject, tenant_tag(entry.subject.tenant)
             expires = expiry_of(of.period)
-            sums[names.usage(tag, of.period), of.metric, expires] += entry.units
-            sums[names.usage(org_tag(of.org), of.period), of.metric, expires] += entry.units
+            sums[keys.index(names.usage(tag, of.period)), of.metric, expires] += entry.units
+            sums[keys.index(names.usage(org_tag(of.org), of.period)), of.metric, expires] += entry.units
             if of.credential is not None:
-                sums[names.credential_usage(tag, of.period), f"{of.metric} {of.credential}", expires] += entry.units
+                key = keys.index(names.credential_usage(tag, of.period))
+                sums[key, f"{of.metric} {of.credential}", expires] += entry.units
         args: list[Part] = [seen, entries[-1].number, _KEPT]
         for (key, field, expires), units in sums.items():
-            args += (keys.setdefault(key, len(keys) + 1), field, units, expires)
-        before = await self._store.data.run(_REPLAY, list(keys), args)
+            if key:
+                args += (key, field, units, expires)
+        before = await self._store.data.run(_REPLAY, keys.named, args)
         assert isinstance(before, int)
         return before

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 
 from gateway.errors import STORE_UNAVAILABLE, TENANT_QUOTA_EXCEEDED, Refused
 
@@ -58,7 +59,7 @@ class Settlement:
         Raises Refused(STORE_UNAVAILABLE) where they go to the journal, and it takes nothing more.
         """
         deferral = self._deferral if charge.goes_on else None
-        if deferral is not None and (charge.hold is not None or self._exchange.stalled):
+        if deferral is not None and (charge.hold is not None or self._stalled(charge)):
             for drawn in charge.units:
                 if drawn.commit is None and not drawn.journaled:
                     self._defer(deferral, drawn, told)
@@ -93,6 +94,9 @@ class Settlement:
             self._restore(lease, 1)
         for held in charge.resources:
             self._settle_resource(held, effect)
+
+    def _stalled(self, charge: Charge) -> bool:
+        return any(self._exchange.stalled(drawn.counters.at) for drawn in charge.units)
 
     def _commit(self, drawn: Drawn, told: int | None) -> Commit:
         units = _used(drawn, told)
@@ -130,11 +134,8 @@ class Settlement:
         if not drawn.commit.done.result():
             self._take_out(drawn)
             return
-        counters, units = drawn.counters, drawn.counted
-        for key in (counters.bucket.tenant, counters.bucket.org):
-            self._exchange.add(Refund(key, counters.bucket.metric, units), LATER)
-        if counters.credential is not None:
-            self._exchange.add(Refund(counters.credential, counters.field, units), LATER)
+        for refund in chain.from_iterable(drawn.counters.refunds(drawn.counted)):
+            self._exchange.add(refund, LATER)
 
     def _take_out(self, drawn: Drawn) -> None:
         if self._deferral is not None and drawn.journaled:

@@ -9,8 +9,8 @@ from gateway.clock import Clock
 from .book import Book
 from .bucket import SlotBucket
 from .exchange import AT_ONCE, LATER, Exchange
-from .items import Back, Extra, Keep
 from .lease import Lease
+from .lease_items import Back, Extra, Keep
 
 # Seconds between two looks at all that live, and for which a worker takes no idle units after others have asked for them.
 _SWEEP = 0.25

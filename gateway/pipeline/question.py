@@ -78,7 +78,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """Nothing was taken. Holds every demand's standing, in the order of the demands."""
+    """Nothing was taken. Holds the demands' standings in their order, without those that were not looked at any more."""
 
     standings: Sequence[Standing]
 

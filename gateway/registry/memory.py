@@ -13,8 +13,10 @@ from gateway.pipeline.lookup import Record
 from gateway.store.lease import RECORD_LEASE, lease_until, leased_at
 
 from .owner import Owner
+from .weight import weight
 
 _TOMBSTONES = 10_000
+_SPACE = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +25,18 @@ class _Held:
 
     record: Record
     until: float
+    weight: int
 
 
 class Memory:
-    """Remembers at most `size` records, and `tombstones` of dropped ones; the least used records go first."""
+    """Remembers at most `size` records, in about `space` bytes, and `tombstones` of dropped ones; the least used records go
+    first. One that is larger than all the space is remembered alone."""
 
-    def __init__(self, clock: Clock, size: int, tombstones: int = _TOMBSTONES) -> None:
+    def __init__(self, clock: Clock, size: int, tombstones: int = _TOMBSTONES, space: int = _SPACE) -> None:
         self.clock = clock
         self._size = size
+        self._space = space
+        self._taken = 0
         self._held: OrderedDict[Owner, _Held] = OrderedDict()
         # The lowest version that may be accepted of a record that was dropped. An answer that was on its way meanwhile must not
         # revive it; its lease would count from before it was asked for, so after one lease nothing is left to fear.
@@ -73,25 +79,30 @@ class Memory:
         if asked <= self._none_before or record.version < self._lowest.get(record.id, 0):
             return
         until, held = lease_until(asked), self._held.get(record.id)
-        if held is not None:
-            # Two reads can be answered in one order and arrive here in the other.
-            if held.record.version > record.version:
-                return
-            if held.record.version == record.version:
-                until = max(until, held.until)
-        self._held[record.id] = _Held(record, until)
-        self._held.move_to_end(record.id)
-        if len(self._held) > self._size:
-            self._held.popitem(last=False)
+        # Two reads can be answered in one order and arrive here in the other.
+        if held is not None and held.record.version > record.version:
+            return
+        if held is not None and held.record.version == record.version:
+            # The same, so it weighs the same.
+            self._held[record.id] = _Held(record, max(until, held.until), held.weight)
+            self._held.move_to_end(record.id)
+            return
+        self.forget(record.id)
+        self._held[record.id] = _Held(record, until, weight(record))
+        self._taken += self._held[record.id].weight
+        while len(self._held) > self._size or (self._taken > self._space and len(self._held) > 1):
+            self._taken -= self._held.popitem(last=False)[1].weight
 
     def forget(self, owner: Owner) -> None:
         """It was found to be no longer current, or gone."""
-        self._held.pop(owner, None)
+        held = self._held.pop(owner, None)
+        self._taken -= 0 if held is None else held.weight
 
     def clear(self) -> Sequence[Owner]:
         """Remember nothing, and accept no answer to what was asked until now; of whom there was a record."""
         owners = tuple(self._held)
         self._held.clear()
+        self._taken = 0
         self._none_before = self.clock.monotonic()
         return owners
 
@@ -99,7 +110,7 @@ class Memory:
         """Trust nothing before `version`, which has been written. Afterwards that can be acknowledged to the store."""
         held = self._held.get(owner)
         if held is not None and held.record.version < version:
-            del self._held[owner]
+            self.forget(owner)
         if owner not in self._lowest and len(self._lowest) >= self._lowest.maxsize:
             self._lowest.clear()
             self._none_before = self.clock.monotonic()

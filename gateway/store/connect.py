@@ -26,9 +26,12 @@ class Store:
     """`data` serves requests under a short deadline, `control` everything that may take longer; neither waits for the other.
     `durable` waits until what they wrote is on disk.
 
+    `sharded`: its keys are spread over several servers, so that a call may only name some of them, see `Keyspace.group`.
     `worker` names this process in the store: its leases stand under it. No other process, and no earlier one, has the name.
     `changes` are told of every record that is written.
     """
+
+    sharded = False
 
     def __init__(
         self,
@@ -41,7 +44,7 @@ class Store:
         require_durable: bool = False,
     ) -> None:
         self.worker = uuid4().hex
-        self.keys = Keyspace(prefix)
+        self.keys = Keyspace(prefix, sharded=self.sharded)
         self.data = Client(url, deadline, observe)
         self.control = Client(url, _CONTROL_DEADLINE, observe)
         self.durable = Durable(url, self.keys.named("durable"), files=files, required=require_durable)

@@ -2,15 +2,21 @@
 
 All keys of a tenant carry its id as hash tag, all keys of an organization its own, so that each lies in one slot of a cluster
 and one script can touch it whole. Parts that callers choose are percent-encoded: none can leave its place.
+
+One call may name keys of one group. A single server is one group; where the store is sharded, those with one tag are.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from urllib.parse import quote
 from uuid import UUID
 
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
+_OWN = "own"
+ONE_GROUP = (_OWN,)
+"""All groups of a single server."""
 
 
 def _escape(part: str) -> str:
@@ -18,10 +24,22 @@ def _escape(part: str) -> str:
 
 
 class Keyspace:
-    """`prefix` parts gateways that share a store."""
+    """`prefix` parts gateways that share a store. `sharded`: not all keys lie on one server."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, *, sharded: bool = False) -> None:
         self._prefix = prefix
+        self.sharded = sharded
+
+    def group(self, key: str) -> str:
+        """Keys of the same group may be named in one call."""
+        if not self.sharded:
+            return _OWN
+        _, _, rest = key.partition("{")
+        return rest.partition("}")[0]
+
+    def groups(self, keys: Iterable[str]) -> tuple[str, ...]:
+        """Those of `keys`, in their order. Of a single server they need not be told."""
+        return tuple(dict.fromkeys(map(self.group, keys))) if self.sharded else ONE_GROUP
 
     @property
     def changes(self) -> str:
@@ -88,13 +106,13 @@ class Keyspace:
         """Of the bucket with this key, what workers hold: a hash of units by epoch, and a sorted set of epochs by their end."""
         return f"{bucket}:lent", f"{bucket}:ends"
 
-    def exchange(self, ledger: str) -> str:
-        """String: the number of a ledger's last exchange, and what was answered."""
-        return self._key("own", "exchange", ledger)
+    def exchange(self, group: str, ledger: str) -> str:
+        """String: the number of a ledger's last exchange about keys of this group, and what was answered."""
+        return self._key(group, "exchange", ledger)
 
-    def journal(self, name: str) -> str:
-        """String: the number of the last entry of a worker's journal that was counted."""
-        return self._key("own", "journal", name)
+    def journal(self, group: str, name: str) -> str:
+        """String: the number of the last entry of a worker's journal that was counted in this group."""
+        return self._key(group, "journal", name)
 
     def resources(self, tag: str) -> str:
         """Hash: how many a tenant has of each resource. It stands for what exists, so it never expires."""
@@ -122,7 +140,7 @@ class Keyspace:
 
     def named(self, name: str) -> str:
         """A value that the gateway itself keeps, of which there is one."""
-        return self._key("own", name)
+        return self._key(_OWN, name)
 
     def _key(self, tag: str, *parts: str) -> str:
         return f"{self._prefix}:{{{tag}}}" + "".join(f":{_escape(part)}" for part in parts)

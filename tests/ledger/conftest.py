@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -8,6 +8,17 @@ from gateway.ledger.ledger import Ledger
 from gateway.ledger.usage import Usage
 from gateway.store.connect import Store
 from tests.ledger.samples import Forgotten, Leisurely, StoreTime, ledger_over
+from tests.store.slots import one_slot_a_call
+
+
+@pytest.fixture(params=["one server", "sharded"], autouse=True)
+def servers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """How keys are spread. Every test of this room holds whichever way they are."""
+    if request.param == "sharded":
+        with one_slot_a_call(monkeypatch):
+            yield request.param
+    else:
+        yield request.param
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import pytest
 
 from gateway.ledger.bucket import Index, QuotaBucket
 from gateway.ledger.exchange import LATER, Exchange
+from gateway.ledger.item import Item, Replies
 from gateway.ledger.items import Counters, Refund
 from gateway.ledger.usage import Usage
 from gateway.store.connect import Store
@@ -24,11 +25,12 @@ class Clumsy:
     """An item that fails when it is answered."""
 
     answers: ClassVar[int] = 1
+    at = ("{x}:no-such-record",)
 
     def parts(self, index: Index) -> Sequence[Part]:
         return ("record", index("{x}:no-such-record"), index("{x}:leases"), 7)
 
-    def answered(self, numbers: Sequence[int], asked: float, now: float) -> None:
+    def answered(self, replies: Replies, asked: float, now: float) -> Iterable[Item]:
         raise ValueError
 
 

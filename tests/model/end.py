@@ -28,9 +28,9 @@ def check_end(world: World) -> None:
     world.run(RATES["long"].window)
     for key in world.server.texts("KEYS", "*:ends"):
         assert world.server.number("ZCOUNT", key, world.clock.micros, "+inf") == 0, f"I4: {key} is lent still"
-    for tenant in world.tenants:
+    for org in {tenant.org for tenant in world.tenants}:
         for metric in METRICS:
-            world.journal.check_settled(tenant.id, metric)
+            world.journal.check_settled(org, metric)
     world.loop.run_until_complete(_exactly_the_rest(world))
     world.check()
 
@@ -52,6 +52,7 @@ async def _exactly_the_rest(world: World) -> None:
             continue
         for metric in ("emails", "tokens", "calls"):
             await _check_rest(world, current, metric)
+        await _check_refused(world, current)
         await _check_admits(world, current, slot, SLOTS, "slots")
         for name in ("quick", "long"):
             await _check_admits(world, current, partial(rate, name=name), RATES[name].burst, "cells")
@@ -64,6 +65,16 @@ async def _check_rest(world: World, tenant: Tenant, metric: str) -> None:
         bounds.append(org_cap - world.journal.counted(org_tag(tenant.org), metric) - _held(world, tenant, metric))
     if bounds:
         await _check_admits(world, tenant, partial(quota, metric=metric), max(0, min(bounds)), metric)
+
+
+async def _check_refused(world: World, tenant: Tenant) -> None:
+    """The organization has no calls left. What is asked for beside them has to be there afterwards, all of it."""
+    for worker in world.workers:
+        record = await worker.tenant(tenant.id, anew=False)
+        assert record is not None
+        question = Admit(call(record), (record,), (rate(record, "long"), slot(record), quota(record, "calls")))
+        answer = worker.ledger.take(question) or await worker.ledger.admit(question)
+        assert not isinstance(answer, Granted), "I1: more calls than the organization's cap"
 
 
 def _held(world: World, tenant: Tenant, metric: str) -> int:

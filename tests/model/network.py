@@ -24,12 +24,25 @@ State = Literal["fine", "slow", "late", "requests lost", "replies lost"]
 STATES: tuple[State, ...] = ("fine", "slow", "late", "requests lost", "replies lost")
 
 
+Shard = Literal["all", "tenants", "organizations"]
+SHARDS: tuple[Shard, ...] = ("all", "tenants", "organizations")
+
+
 @dataclass
 class Link:
-    """`deaf`: the worker hears nothing that is published."""
+    """`deaf`: the worker hears nothing that is published. `shard`: whose keys lie where `state` leads; the way to the others is
+    fine."""
 
     state: State = "fine"
     deaf: bool = False
+    shard: Shard = "all"
+
+    def state_for(self, parts: tuple[Part, ...]) -> State:
+        """Of the way that a call takes."""
+        if self.shard == "all":
+            return self.state
+        of_an_organization = any("{org:" in str(part) for part in parts[:4])
+        return self.state if of_an_organization == (self.shard == "organizations") else "fine"
 
 
 @dataclass
@@ -64,7 +77,7 @@ class VirtualClient(Client):
         pass
 
     async def _send(self, parts: tuple[Part, ...], ends: float) -> Reply:
-        loop, name, state = asyncio.get_running_loop(), self._names.get(parts[1], ""), self._link.state
+        loop, name, state = asyncio.get_running_loop(), self._names.get(parts[1], ""), self._link.state_for(parts)
         reply: asyncio.Future[Reply] = loop.create_future()
         execution = executed.get()
         if state == "late":
@@ -88,10 +101,11 @@ class VirtualClient(Client):
             if name == "admit" and execution is not None:
                 execution.at = self._clock.micros
             told(answer)
-        if self._link.state == "replies lost":
+        state = self._link.state_for(parts)
+        if state == "replies lost":
             return
         loop = asyncio.get_running_loop()
-        self._answered = max(self._answered, loop.time() + (_SLOW if self._link.state == "slow" else _QUICK))
+        self._answered = max(self._answered, loop.time() + (_SLOW if state == "slow" else _QUICK))
         loop.call_at(self._answered, _answer, reply, answer, error)
 
 

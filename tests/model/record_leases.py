@@ -9,10 +9,11 @@ restarts without its leases. Whatever happens, no worker may admit under version
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
+
+from tests.model.explore import Found, explore
 
 LEASE = 2
 HORIZON = 3
@@ -190,27 +191,11 @@ def _told(message: Message) -> str:
     return f"{message.kind} of worker {message.worker}"
 
 
-def explore(faults: Faults = Faults(), bounds: Bounds = Bounds()) -> tuple[int, list[str]]:
-    """How many states there are, and the shortest way to a broken one, empty where there is none."""
+def run(faults: Faults = Faults(), bounds: Bounds = Bounds()) -> Found:
+    """All orders of what the bounds let happen."""
     start = State(workers=(Worker(),) * bounds.workers)
-    before: dict[State, tuple[State, str] | None] = {start: None}
-    waiting = deque([start])
-    while waiting:
-        state = waiting.popleft()
-        for name, raw in steps(state, faults, bounds):
-            after = _distilled(raw)
-            if after in before:
-                continue
-            before[after] = (state, name)
-            if after.broken:
-                return len(before), _way(before, after)
-            waiting.append(after)
-    return len(before), []
 
+    def distilled(state: State) -> Iterator[Step]:
+        return ((name, _distilled(after)) for name, after in steps(state, faults, bounds))
 
-def _way(before: dict[State, tuple[State, str] | None], state: State) -> list[str]:
-    way = []
-    while (step := before[state]) is not None:
-        state, name = step
-        way.append(name)
-    return way[::-1]
+    return explore(start, distilled, lambda state: "I3: admitted after the change has answered" if state.broken else "")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from tests.store.slots import one_slot_a_call
+
 from .end import check_end
-from .network import STATES
+from .network import SHARDS, STATES
 from .scene import MIXES, OWNERS
 from .workers import Worker
 from .world import Change, Disturbance, Shape, World
@@ -33,7 +36,11 @@ shapes = st.builds(
 )
 changes = st.builds(Change, st.sampled_from(["suspend", "reactivate", "rotate", "cap"]), st.sampled_from([10, 0, 5, 14, None]))
 disturbances = st.builds(
-    Disturbance, state=st.sampled_from(STATES), seconds=st.sampled_from([0.03, 0.6, 1.5, 4.0, 9.0]), deaf=st.booleans()
+    Disturbance,
+    state=st.sampled_from(STATES),
+    seconds=st.sampled_from([0.03, 0.6, 1.5, 4.0, 9.0]),
+    deaf=st.booleans(),
+    shard=st.sampled_from(SHARDS),
 )
 
 
@@ -101,6 +108,15 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 def test_the_ledger_keeps_its_invariants(store_socket: Path) -> None:
+    _run(store_socket)
+
+
+def test_it_keeps_them_where_a_call_may_only_name_keys_of_one_slot(store_socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with one_slot_a_call(monkeypatch):
+        _run(store_socket)
+
+
+def _run(store_socket: Path) -> None:
     machine = type("Machine", (LedgerMachine,), {"socket": store_socket})
     run_state_machine_as_test(
         machine,

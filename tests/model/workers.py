@@ -76,7 +76,7 @@ class Worker:
 
     def kill(self) -> None:
         self.gone = True
-        self.link.state, self.link.deaf = "requests lost", True
+        self.link.state, self.link.deaf, self.link.shard = "requests lost", True, "all"
 
     async def close(self) -> None:
         await self.ledger.close()

@@ -18,7 +18,7 @@ from gateway.store.wire import Reply
 from gateway.tenancy.tenant import Status, Tenant
 
 from .journal import Journal, Request
-from .network import Execution, State, executed
+from .network import Execution, Shard, State, executed
 from .scene import CAPS, OWNERS, call, demands
 from .virtual import VirtualClock, VirtualLoop, VirtualStore
 from .workers import Worker
@@ -48,11 +48,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Disturbance:
-    """Of a worker's way to the store, for some seconds; `deaf`: nor does it hear what is published."""
+    """Of a worker's way to the store, or to a shard of it, for some seconds; `deaf`: nor does it hear what is published."""
 
     state: State
     seconds: float
     deaf: bool
+    shard: Shard
 
 
 class World:
@@ -201,6 +202,7 @@ class World:
         self._trouble(disturbance.seconds)
         worker.heal()
         worker.link.state, worker.link.deaf = disturbance.state, disturbance.deaf
+        worker.link.shard = disturbance.shard if worker.store.sharded else "all"
         if not worker.in_touch:
             self._doubt(worker)
         self.loop.call_later(disturbance.seconds, worker.heal)

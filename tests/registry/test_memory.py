@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
 from gateway.registry.memory import Memory
 from gateway.store.lease import DRIFT, RECORD_LEASE
+from gateway.tenancy.tenant import Tenant
 from tests.registry.samples import ManualClock
 from tests.samples import ACME, GLOBEX
 
 NEW = replace(ACME, version=ACME.version + 1)
 
 
-def remembering(size: int = 10, tombstones: int = 10) -> tuple[Memory, ManualClock]:
+def remembering(size: int = 10, tombstones: int = 10, space: int = 1 << 20) -> tuple[Memory, ManualClock]:
     clock = ManualClock()
-    return Memory(clock, size, tombstones), clock
+    return Memory(clock, size, tombstones, space), clock
 
 
 def test_a_lease_counts_from_before_it_was_asked_for() -> None:
@@ -107,3 +109,48 @@ def test_more_drops_than_can_be_remembered_cost_leases_and_never_revive_a_record
     clock.time += 0.1
     memory.learn(NEW, clock.monotonic())
     assert memory.leased(NEW)
+
+
+def sized(number: int, branding: int, version: int = 1) -> Tenant:
+    """With so many bytes of branding."""
+    profile = replace(ACME.profile, branding={"logo": "x" * branding})
+    return replace(ACME, id=UUID(int=number), profile=profile, version=version)
+
+
+def test_large_records_push_out_the_least_used_ones_by_their_size() -> None:
+    memory, clock = remembering(size=100, space=100_000)
+    for number in range(20):
+        memory.learn(sized(number, 1), clock.monotonic())
+    assert len(memory) == 20
+    assert memory.get(UUID(int=0)) is not None
+    memory.learn(sized(99, 80_000), clock.monotonic())
+    assert 2 < len(memory) < 20
+    assert memory.leased(sized(99, 80_000))
+    assert memory.leased(sized(0, 1)), "it was used last"
+    assert not memory.leased(sized(1, 1))
+
+
+def test_what_is_forgotten_or_replaced_takes_no_space_any_more() -> None:
+    memory, clock = remembering(size=100, space=100_000)
+    memory.learn(sized(1, 1), clock.monotonic())
+    for version in range(1, 50):
+        memory.learn(sized(2, 60_000, version), clock.monotonic())
+        memory.learn(sized(2, 60_000, version), clock.monotonic())
+    memory.forget(UUID(int=2))
+    memory.learn(sized(3, 60_000), clock.monotonic())
+    memory.drop(UUID(int=3), 2)
+    memory.learn(sized(4, 60_000), clock.monotonic())
+    assert memory.leased(sized(1, 1))
+    memory.clear()
+    clock.time += 0.1
+    memory.learn(sized(5, 1), clock.monotonic())
+    memory.learn(sized(6, 60_000), clock.monotonic())
+    assert memory.leased(sized(5, 1))
+
+
+def test_a_record_that_is_larger_than_all_the_space_is_remembered_alone() -> None:
+    memory, clock = remembering(space=10_000)
+    memory.learn(ACME, clock.monotonic())
+    memory.learn(sized(2, 50_000), clock.monotonic())
+    assert memory.leased(sized(2, 50_000))
+    assert not memory.leased(ACME)

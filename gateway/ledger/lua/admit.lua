@@ -1,5 +1,10 @@
 -- Admit one request: check everything it demands, then take everything, or nothing.
 --
+-- Where the store is sharded, a request may need several such calls, one after the other, each with the keys of one group: 0 in
+-- place of the others, and nothing is checked or done of what would have needed them. All but the last one only lend, since it
+-- comes back where a later one refuses: a cell of a rate too, which is used when the worker reports it. Until then all of it is
+-- idle, as far as others are concerned: who would be refused for it is told so, and asks again.
+--
 -- KEYS     every key that is named below, each once
 -- ARGV[1]  the time, see buckets.lua
 -- ARGV[2]  first microsecond of the period whose counters are among KEYS
@@ -8,7 +13,8 @@
 -- ARGV[5]  worker that asks
 -- ARGV[6]  length of a record's lease in milliseconds
 -- ARGV[7]  milliseconds after which a lease that was not renewed is forgotten
--- ARGV[8]  number of records; then for each
+-- ARGV[8]  1: another call decides about the request too, after this one
+-- ARGV[9]  number of records; then for each
 --            key      hash of the record
 --            leases   key of the sorted set of its leases: workers by the end of their lease, in milliseconds since 1970
 --            version  that the request was decided under, 0: none is stored
@@ -43,6 +49,7 @@
 local GRANTED, DENIED, CHANGED, PERIOD, RECALLED = 0, 1, 2, 3, 4
 local period_start, period_end = take_number(), take_number()
 local channel, worker, record_lease, record_kept = take_text(), take_text(), take_number(), take_number()
+local undecided = take_text() == '1'
 
 local changed, leases = {CHANGED, now}, {}
 for index = 1, take_number() do
@@ -129,16 +136,18 @@ end
 
 function check.quota(demand)
   local quota, units = demand.quota, demand.units
-  local by_tenant = used(quota.tenant, quota.metric, quota.of_tenant) + taken_of(quota.tenant .. quota.metric)
-  local by_org = used(quota.org, quota.metric, quota.of_org) + taken_of(quota.org .. quota.metric)
+  local function counted(key, lent)
+    return key and used(key, quota.metric, lent) + taken_of(key .. quota.metric) or 0
+  end
+  local by_tenant, by_org = counted(quota.tenant, quota.of_tenant), counted(quota.org, quota.of_org)
   local verdict = 1
-  if not fits(by_tenant + units, quota.cap) then
+  if quota.tenant and not fits(by_tenant + units, quota.cap) then
     verdict = 0
-  elseif not fits(by_org + units, quota.org_cap) then
+  elseif quota.org and not fits(by_org + units, quota.org_cap) then
     verdict = -1
   end
   if verdict == 1 or demand.shadow then
-    for _, key in ipairs({quota.tenant, quota.org}) do
+    for _, key in pairs({quota.tenant, quota.org}) do
       taken[key .. quota.metric] = taken_of(key .. quota.metric) + units
     end
   end
@@ -208,15 +217,19 @@ end
 
 -- Everything fits: take it. Each answers how many units it has lent beside.
 local take = {}
+local function idle_of(units, extra)
+  return undecided and units + extra or extra
+end
 
 function take.rate(demand)
   local rate = demand.rate
   if not demand.fits then
     return 0
   end
-  use(rate, 1, now)
+  local cells = undecided and 1 or 0
+  use(rate, 1 - cells, now)
   local extra = cells_left(rate, demand.time, demand.rest, demand.extra)
-  lend(rate.lent, demand.epoch, extra, extra)
+  lend(rate.lent, demand.epoch, cells + extra, cells + extra)
   return extra
 end
 
@@ -226,7 +239,7 @@ function take.quota(demand)
   if demand.fits then
     extra = units_left(quota, demand.by_tenant + units, demand.by_org + units, demand.extra)
   end
-  lend_quota(quota, demand.epoch, units + extra, extra)
+  lend_quota(quota, demand.epoch, units + extra, idle_of(units, extra))
   return extra
 end
 
@@ -235,7 +248,7 @@ function take.slot(demand)
     return 0
   end
   local extra = share(demand.lent, demand.limit - demand.held - 1, demand.extra)
-  lend(demand.lent, demand.epoch, 1 + extra, extra)
+  lend(demand.lent, demand.epoch, 1 + extra, idle_of(1, extra))
   return extra
 end
 

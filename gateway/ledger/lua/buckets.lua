@@ -10,7 +10,7 @@
 -- sums. When an epoch has ended, its units come back: of a quota and of slots they are free again, of a rate they count as
 -- used at that instant.
 --
--- A key is given as its index in KEYS, 0: none. All arithmetic is in whole numbers below 2^53 (but where a limit has changed:
+-- A key is given as its index in KEYS, 0: none, or none of this call. All arithmetic is in whole numbers below 2^53 (but where a limit has changed:
 -- rounded up, once).
 
 -- Ten years, in microseconds.
@@ -235,7 +235,7 @@ local function take_quota()
 end
 
 local function used(key, metric, lent)
-  return tonumber(redis.call('HGET', key, metric) or '0') + lent_of(lent)
+  return key and tonumber(redis.call('HGET', key, metric) or '0') + lent_of(lent) or 0
 end
 
 local function fits(amount, cap)

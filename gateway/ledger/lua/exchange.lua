@@ -1,10 +1,14 @@
 -- What a worker has to tell the store, and would like to have of it, apart from any one request.
 --
--- KEYS[1]  string: the number of the worker's last exchange, and what was answered
+-- Where the store is sharded, what has keys in two groups is told to both, each time with those of one: 0 in place of the others,
+-- and nothing is done of what would have needed them.
+--
+-- KEYS[1]  string: the number of the worker's last exchange with this group of keys, and what was answered
 -- KEYS     every key that is named below, each once
 -- ARGV[1]  the time, see buckets.lua
--- ARGV[2]  number of this exchange. A worker repeats one until it is answered, and begins the next one then: a number that was
---          seen is answered again, a lower one comes from a connection that was given up, and is refused.
+-- ARGV[2]  number of this exchange. A worker repeats one until it is answered, and begins the group's next one then, with a
+--          higher number: one that was seen is answered again, a lower one comes from a connection that was given up, and is
+--          refused.
 -- ARGV[3]  worker
 -- ARGV[4]  length of a record's lease in milliseconds
 -- ARGV[5]  milliseconds after which a lease that was not renewed is forgotten

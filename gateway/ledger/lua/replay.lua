@@ -1,8 +1,8 @@
 -- Count what stands in a journal: its next entries, once, however often this is asked.
 --
--- KEYS[1]  string: number of the last entry of the journal that was counted
+-- KEYS[1]  string: number of the last entry of the journal that was counted with keys of this group
 -- KEYS     every hash of counters that is named below, each once
--- ARGV[1]  number of the last entry before these
+-- ARGV[1]  number of the last entry before these that has keys in the group
 -- ARGV[2]  number of the last of these
 -- ARGV[3]  seconds after which that may be forgotten
 -- then for each counter that they move
