@@ -67,11 +67,12 @@ class Charge:
     hold: Hold | None = None
 
 
-def draw(store: Store, call: Call, quota: Quota, lease: Lease | None, period: str) -> Drawn:
-    """What the request holds of the quota; of one that nothing bounds there is no lease."""
-    bucket = quota_bucket(store.keys, call, quota, period) if lease is None else lease.bucket
-    assert isinstance(bucket, QuotaBucket)
-    counters = counters_of(store.keys, call, bucket, period)
+def draw(store: Store, call: Call, quota: Quota, lease: Lease | None, period: str, counters: Counters | None = None) -> Drawn:
+    """What the request holds of the quota; of one that nothing bounds there is no lease. `counters` of the caller, if known."""
+    if counters is None:
+        bucket = quota_bucket(store.keys, call, quota, period) if lease is None else lease.bucket
+        assert isinstance(bucket, QuotaBucket)
+        counters = counters_of(store.keys, call, bucket, period)
     return Drawn(call, period, counters, lease, quota.units, quota.told, quota.lazy)
 
 

@@ -88,7 +88,8 @@ class Exchange:
 
     def commit(self, counters: Counters, lease: Lease | None, *, units: int, held: int, lazy: bool) -> Commit:
         """Count units; those of a tick are summed. `lazy`: nobody waits for it, and they are counted whatever happens."""
-        name = (counters, lease, lazy)
+        bucket = counters.bucket
+        name = (bucket.tenant, bucket.org, bucket.metric, counters.credential, counters.field, lease, lazy)
         groups, queue = self._queue(counters)
         commit = queue.items.get(name)
         if not isinstance(commit, Commit):

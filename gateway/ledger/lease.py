@@ -12,6 +12,8 @@ from .bucket import Bucket, RateBucket
 # Seconds of recent demand that a lease is to last, beside the time that it takes to get more; the share that is left
 # when more is asked for; the demand (per second) under which none is worth its while; and the most units that anybody needs.
 _AHEAD = 0.1
+# Where the store has so many times a second's demand, a lease may last longer: nobody will miss what lies here.
+_PLENTY, _AHEAD_IN_PLENTY = 100, 1.0
 _LOW = 0.7
 _SLOW = 1.5
 _MOST = 1000
@@ -95,7 +97,8 @@ class Lease:
             self.size = 0
         else:
             # Until more can be here, and then for a while.
-            self.size = min(ceil(self.demand * (_AHEAD + 3 * self.latency)) + 1, _MOST)
+            ahead = _AHEAD_IN_PLENTY if self.left >= _PLENTY * self.demand else _AHEAD
+            self.size = min(ceil(self.demand * (ahead + 3 * self.latency)) + 1, _MOST)
         return self.size
 
     def learn(self, extra: int, left: int, reset: float, asked: float, now: float) -> None:

@@ -12,6 +12,7 @@ from gateway.store.connect import Store
 
 from .book import Book
 from .charge import Charge, draw, held_resource
+from .items import Counters
 from .lease import Lease
 from .naming import name_of, tag_of
 from .standing import from_lease
@@ -23,7 +24,7 @@ _TOUCH = 1.0
 @dataclass(slots=True)
 class Place:
     """Where one demand of a caller is met: by `lease`, which the book has under `tag` and `name`; of what nothing bounds there
-    is none. Kept from request to request where the caller's demands stay the same."""
+    is none. `counters` are those of a quota. Kept from request to request where the caller's demands stay the same."""
 
     demand: Demand
     tag: str = ""
@@ -32,6 +33,7 @@ class Place:
     bounded: bool = False
     lease: Lease | None = None
     looked: float = 0.0
+    counters: Counters | None = None
 
     def hold(self, book: Book, now: float) -> bool:
         """Set the demand's units aside, if there are so many."""
@@ -78,7 +80,9 @@ class Local:
             demand, lease = place.demand, place.lease
             match demand:
                 case Quota():
-                    charge.units += (draw(self._store, call, demand, lease, period),)
+                    drawn = draw(self._store, call, demand, lease, period, place.counters)
+                    charge.units += (drawn,)
+                    place.counters = drawn.counters
                 case Slot() if lease is not None:
                     charge.slots += (lease,)
                 case Release():
