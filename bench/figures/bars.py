@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from .plot import linear_ticks
+
 _WIDTH, _LEFT, _RIGHT, _TOP, _STEP, _BAR = 720, 190, 90, 60, 30, 18
 _COLOR, _MARKED = "#94a3b8", "#1f6feb"
 
@@ -24,26 +26,27 @@ class Bar:
 
 @dataclass(frozen=True)
 class Bars:
-    """On a scale on which every step to the right is a factor, since values may differ by hundreds. They are above 0."""
+    """On a scale on which every step to the right is a factor, since values may differ by hundreds; they are above 0. `linear`:
+    on one that begins at 0, for parts of a whole."""
 
     title: str
     unit: str
     bars: Sequence[Bar]
+    linear: bool = False
 
     def svg(self) -> str:
         height = _TOP + _STEP * len(self.bars) + 20
-        low = 10 ** math.floor(math.log10(min(bar.least for bar in self.bars)))
-        high = max(max(bar.most for bar in self.bars), low * 10)
+        ticks = self._ticks()
+        high = max(*(bar.most for bar in self.bars), ticks[1])
 
         def x(value: float) -> float:
-            return _LEFT + (_WIDTH - _LEFT - _RIGHT) * math.log(value / low) / math.log(high / low)
+            share = value / high if self.linear else math.log(value / ticks[0]) / math.log(high / ticks[0])
+            return _LEFT + (_WIDTH - _LEFT - _RIGHT) * share
 
-        lines = [_text(12, 24, self.title, size=15), _text(12, 42, f"{self.unit}, logarithmic")]
-        tick = low
-        while tick <= high:
+        lines = [_text(12, 24, self.title, size=15), _text(12, 42, self.unit if self.linear else f"{self.unit}, logarithmic")]
+        for tick in (tick for tick in ticks if tick <= high):
             lines.append(f'<line x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{_TOP - 4}" y2="{height - 14}" stroke="#ddd"/>')
             lines.append(_text(x(tick), height - 2, f"{tick:g}", anchor="middle"))
-            tick *= 10
         for number, bar in enumerate(self.bars):
             top = _TOP + number * _STEP
             middle, end = top + _BAR / 2, x(bar.value)
@@ -56,6 +59,14 @@ class Bars:
             ]
         head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif">'
         return "\n".join([head, f'<rect width="{_WIDTH}" height="{height}" fill="white"/>', *lines, "</svg>"]) + "\n"
+
+    def _ticks(self) -> list[float]:
+        """From below the least value, or from 0, to above the highest."""
+        highest = max(bar.most for bar in self.bars)
+        if self.linear:
+            return linear_ticks(highest)
+        low = math.floor(math.log10(min(bar.least for bar in self.bars)))
+        return [10.0**power for power in range(low, max(math.ceil(math.log10(highest)), low + 1) + 1)]
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", size: int = 12) -> str:

@@ -26,7 +26,7 @@ class Plot:
 
     def svg(self) -> str:
         points = [point for series in self.series.values() for point in series]
-        ticks = _ticks(max(y for _, y in points))
+        ticks = linear_ticks(max(y for _, y in points))
         xs = sorted({x for x, _ in points})
         body = [_text(_LEFT, 24, self.title, size=15), _text(_LEFT, 42, self.y), *self._grid(ticks, xs)]
         for color, (name, series) in zip(_COLORS, self.series.items(), strict=False):
@@ -62,7 +62,7 @@ def _y(y: float, ticks: Sequence[float]) -> float:
     return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * y / ticks[-1]
 
 
-def _ticks(highest: float) -> list[float]:
+def linear_ticks(highest: float) -> list[float]:
     """From 0 to at least `highest`, in four to eight steps of 1, 2 or 5 times a power of ten."""
     if highest <= 0:
         return [0.0, 1.0]

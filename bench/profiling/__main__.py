@@ -1,0 +1,65 @@
+"""`bench/profile`: where each microsecond of a hot request goes, sockets left out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .apart import apart
+from .batches import measure
+from .inside import inside
+from .overhead import overhead
+from .page import Hot, Page, rewritten
+from .shares import shares
+from .transports import Client, MemoryLoop, Refused
+
+_DOCS = Path(__file__).parents[2] / "docs"
+_PAGE, _PLOT = _DOCS / "profile.md", _DOCS / "profile.svg"
+_TENANTS, _ROUNDS = 20, 100
+
+
+def main(
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each kind of request is measured.")] = 5,
+    write: Annotated[bool, typer.Option("--write", help="Write tables and plot into docs/profile.md.")] = False,
+) -> None:
+    """Where each microsecond of a hot request goes, sockets left out."""
+    # That its store may lose what was written is of no concern here.
+    logging.disable(logging.WARNING)
+    try:
+        with asyncio.Runner(loop_factory=MemoryLoop) as runner:
+            page = runner.run(profile(seconds, _TENANTS, _ROUNDS))
+    except Refused as fault:
+        typer.echo(f"No profile, since a request was not answered with 200:\n{fault}", err=True)
+        raise typer.Exit(1) from fault
+    typer.echo(page.text(), nl=False)
+    if write:
+        _PAGE.write_text(rewritten(_PAGE.read_text(), page.text()))
+        _PLOT.write_text(page.plot().svg())
+
+
+async def profile(seconds: float, tenants: int, rounds: int) -> Page:
+    """Run within a MemoryLoop. `rounds`: of what lies off the hot path. Raises Refused."""
+    async with inside(tenants) as gateway:
+        client, hot = Client(gateway.gateway), []
+        for name, requests in (
+            ("JWT", [caller.by_token() for caller in gateway.callers]),
+            ("API key", [caller.by_key() for caller in gateway.callers]),
+        ):
+            measured = await measure(client, requests, seconds)
+            hot.append(Hot(name, measured, shares(measured, overhead())))
+        return Page(_machine(), hot, await apart(gateway, rounds))
+
+
+def _machine() -> str:
+    python, system = platform.python_version(), platform.system()
+    return f"Python {python} on {system}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} at the end."
+
+
+if __name__ == "__main__":
+    typer.run(main)
