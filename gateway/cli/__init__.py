@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .bench import bench
 from .check import check, schema
 from .demo import demo
 from .serve import serve
@@ -23,3 +24,4 @@ app.command()(check)
 app.command()(schema)
 app.command()(sign)
 app.command()(token)
+app.command()(bench)

@@ -41,7 +41,7 @@ def sign_headers(
 ) -> Mapping[str, str]:
     """The four headers that sign a request as docs/signing.md tells; by default with the present time and a random nonce.
     Raises ValueError where the request could not be accepted."""
-    host, target = _host_and_target(url)
+    host, target = host_and_target(url)
     time_text = str(int(time.time()) if timestamp is None else timestamp)
     nonce = secrets.token_urlsafe(24) if nonce is None else nonce
     if not is_nonce(nonce):
@@ -81,7 +81,7 @@ def sign(
         typer.echo("\n".join(f"{name}: {value}" for name, value in headers.items()))
 
 
-def _host_and_target(url: str) -> tuple[str, str]:
+def host_and_target(url: str) -> tuple[str, str]:
     """What a client sends as `Host` and as request target. Raises ValueError."""
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
