@@ -21,7 +21,7 @@ from .transports import Client, MemoryLoop, Refused
 
 _DOCS = Path(__file__).parents[2] / "docs"
 _PAGE, _PLOT = _DOCS / "profile.md", _DOCS / "profile.svg"
-_TENANTS, _ROUNDS = 20, 100
+_TENANTS, _ROUNDS = 20, 40
 
 
 def main(
