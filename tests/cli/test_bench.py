@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.cli.bench.connection import problem
+from gateway.cli.bench.connection import Answer, Connection, problem
 from gateway.cli.bench.cost import CostUnknown, Used, processor_seconds, url_of
 from gateway.cli.bench.load import Load, Tally, Unreachable, ask
 from gateway.cli.bench.report import Report
@@ -133,6 +133,28 @@ async def test_every_answer_is_counted_once_however_it_is_framed(answer):
     assert not tally.broken
     assert 0.1 <= tally.seconds < 5
     assert 0 < tally.quantile(0.5) <= tally.quantile(0.99) < 5
+
+
+class Silent(asyncio.Transport):
+    """Where what is sent goes nowhere."""
+
+    def write(self, data: object) -> None: ...
+
+    def is_closing(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK, OK])
+def test_an_answer_ends_with_its_last_byte_and_no_sooner(answer):
+    ended: list[Answer | str] = []
+    connection = Connection(Request.of("http://a.example/", []), ended.append)
+    connection.connection_made(Silent())
+    connection.send()
+    for byte in answer[:-1]:
+        connection.data_received(bytes([byte]))
+    assert ended == []
+    connection.data_received(answer[-1:])
+    assert [one.status for one in ended if isinstance(one, Answer)] == [200]
 
 
 async def test_an_answer_to_head_has_no_body_to_wait_for():
