@@ -9,9 +9,12 @@ import pytest
 
 from bench.figures.bars import Bar, Bars
 from bench.profiling.__main__ import profile
+from bench.profiling.batches import Measured
 from bench.profiling.inside import inside, request
+from bench.profiling.overhead import Overhead
 from bench.profiling.page import END, START, Page, rewritten
-from bench.profiling.recorder import Edge, by_stage
+from bench.profiling.recorder import Edge, Recorded, by_stage
+from bench.profiling.shares import shares
 from bench.profiling.stages import OURSELVES, STAGES, stage_of
 from bench.profiling.transports import Client, MemoryLoop, Refused
 from gateway.edge.head import read_head
@@ -69,6 +72,20 @@ def test_what_nobody_was_seen_to_call_is_the_profiles_own():
     recorded = by_stage([Edge("", MEMO, 1, 1.0)])
     assert recorded.seconds[NAMES.index(OURSELVES)] == 1.0
     assert sum(recorded.seconds) == 1.0
+
+
+def test_recording_itself_is_taken_off_call_by_call_and_the_rest_scaled():
+    others = [0.0] * (len(STAGES) - 2)
+
+    def recorded(first: float, second: float) -> Recorded:
+        return Recorded([first, second, *others], [10.0, 20.0, *others], [0.0, 30.0, *others])
+
+    # Of four the quickest counts; the others were disturbed.
+    batches = [recorded(9.0, 90.0), recorded(3.0, 7.0), recorded(2.0, 90.0), recorded(90.0, 5.0)]
+    found = shares(Measured(2, [1.0, 4.0], batches, [recorded(9.0, 9.0)], 0, [1.0]), Overhead(call=0.2, builtin=0.02))
+    # For one request: 1.5 - 5 * 0.2 and 3.5 - 10 * 0.2 - 15 * 0.02, which are 0.5 and 1.2 of 1.7.
+    assert [share.seconds for share in found[:2]] == [pytest.approx(0.5 * 0.5 / 1.7), pytest.approx(0.5 * 1.2 / 1.7)]
+    assert [(share.calls, share.builtin) for share in found[:2]] == [(5.0, 0.0), (10.0, 15.0)]
 
 
 def test_a_request_that_is_refused_ends_the_profile():
