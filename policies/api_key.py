@@ -23,6 +23,7 @@ from gateway.errors import (
 )
 from gateway.pipeline.claim import Evidence
 from gateway.pipeline.lookup import Lookup, OwnerOfKey, TenantById, TenantByRef, TenantBySlug
+from gateway.pipeline.memo import IdentityMemo
 from gateway.pipeline.policy import Phase, PolicyConfig, Setup
 from gateway.pipeline.principal import Principal
 from gateway.pipeline.request import InboundRequest
@@ -123,7 +124,11 @@ class PresentedKey:
             return replace(_principal(key, record.id), root=True, acts_for=self.naming.lookup(record.id))
         if self.naming.ref is not None:
             raise Refused(TENANT_KEY_FORBIDDEN)
-        return _principal(key, record.org)
+        return _principals(lambda: _principal(key, record.org), key, record)
+
+
+# Of keys that are bound to a tenant: the same object for each request, so that what follows from it is remembered too.
+_principals = IdentityMemo[Principal]()
 
 
 def _find(keys: Sequence[StoredKey], digest: str) -> StoredKey:
