@@ -49,7 +49,7 @@ class Passage:
     As a context it ends the request with a refusal, whatever fails inside. Every callback is one.
     """
 
-    __slots__ = ("_asking", "_body", "_connection", "_exchange", "_express", "_head", "_held", "_left", "_receipt", "_received",
+    __slots__ = ("_asking", "_body", "_closed", "_connection", "_exchange", "_express", "_head", "_held", "_left", "_receipt", "_received",
                  "_room", "_sent", "_start", "_status", "_successor", "_transaction", "_was_read")  # fmt: skip
 
     def __init__(self, express: Express, connection: ClientConnection, head: Head, body: bytes | None) -> None:
@@ -63,6 +63,7 @@ class Passage:
         self._exchange: Exchange | None = None
         self._asking: asyncio.Task[None] | None = None
         self._successor: Handler | None = None
+        self._closed = False
         self._room = 0
         # Whether the body has been, or is being: an answer that is given without it ends the connection.
         self._was_read = head.length == 0
@@ -125,7 +126,7 @@ class Passage:
             self._go_on(ask.answer(answer))
 
     def _hand_over(self, decided: Decided) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._closed = self._connection, None, True
         assert connection is not None
         transaction, proxy = self._transaction, self._express.proxy
 
@@ -252,11 +253,9 @@ class Passage:
         refused = self._transaction.fail(error)
         connection, self._connection = self._connection, None
         has_begun = self._status > 0 and self._start is None
-        if connection is None:
-            return
-        if refused is None or has_begun:
+        if connection is not None and (refused is None or has_begun):
             connection.abort()
-        else:
+        elif connection is not None and refused is not None:
             self._status, self._sent = refused.problem.status, self._refuse(connection, refused)
         self._close(Outcome.REFUND)
 
@@ -272,7 +271,10 @@ class Passage:
         return len(document)
 
     def _close(self, outcome: Outcome) -> None:
-        """The one end of every request that was not handed over."""
+        """The one end of every request that was not handed over. Only the first call counts."""
+        if self._closed:
+            return
+        self._closed = True
         asking, self._asking = self._asking, None
         if asking is not None and asking is not asyncio.current_task():
             asking.cancel()
