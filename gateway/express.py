@@ -49,8 +49,8 @@ class Passage:
     As a context it ends the request with a refusal, whatever fails inside. Every callback is one.
     """
 
-    __slots__ = ("_asking", "_body", "_closed", "_connection", "_exchange", "_express", "_head", "_held", "_left", "_receipt", "_received",
-                 "_room", "_sent", "_start", "_status", "_successor", "_transaction", "_was_read")  # fmt: skip
+    __slots__ = ("_asking", "_body", "_closed", "_connection", "_exchange", "_express", "_head", "_held", "_left", "_receipt",
+                 "_received", "_room", "_sent", "_start", "_status", "_successor", "_transaction", "_was_read")  # fmt: skip
 
     def __init__(self, express: Express, connection: ClientConnection, head: Head, body: bytes | None) -> None:
         machine = express.machine
