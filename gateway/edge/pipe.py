@@ -112,5 +112,5 @@ class Pipe:
 
     def _descriptor(self) -> int:
         """Of the socket; -1 where there is none any more."""
-        own = self._transport.get_extra_info("socket")
+        own = None if self._transport.is_closing() else self._transport.get_extra_info("socket")
         return -1 if own is None else int(own.fileno())

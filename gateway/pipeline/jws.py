@@ -8,6 +8,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NoReturn
 
 from gateway.errors import TOKEN_INVALID, TOKEN_MALFORMED, Problem, Refused
@@ -38,7 +39,15 @@ def parse(text: str) -> Token:
     match = _COMPACT.fullmatch(text) if len(text) <= _MAX_TOKEN else None
     if match is None:
         refuse(TOKEN_MALFORMED, "A token is three parts of base64url, parted by dots, of at most 8 KiB together.")
-    header, payload = _json_object(_decoded(match[1])), _json_object(_decoded(match[2]))
+    algorithm, key_id = _header(match[1])
+    payload = _json_object(_decoded(match[2]))
+    return Token(algorithm, key_id, payload, text[: match.end(2)].encode("ascii"), _decoded(match[3]))
+
+
+@lru_cache(256)
+def _header(part: str) -> tuple[str, str | None]:
+    """Algorithm and key id. An issuer's tokens have one header as long as they have one key."""
+    header = _json_object(_decoded(part))
     if "crit" in header or "b64" in header:
         refuse(TOKEN_INVALID, "The token's header uses an extension that is not supported.")
     typ = header.get("typ", "jwt")
@@ -47,7 +56,7 @@ def parse(text: str) -> Token:
     algorithm, key_id = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or not (key_id is None or isinstance(key_id, str)):
         refuse(TOKEN_INVALID, "The token's header needs `alg`, and `kid` is text.")
-    return Token(algorithm, key_id, payload, text[: match.end(2)].encode("ascii"), _decoded(match[3]))
+    return algorithm, key_id
 
 
 def _decoded(part: str) -> bytes:
