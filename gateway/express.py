@@ -179,10 +179,13 @@ class Passage:
         with self:
             exchange, transaction = self._exchange, self._transaction
             assert exchange is not None
-            self._status = status
             self._receipt = transaction.responded(status, headers, exchange.timings)
             self._left = body_length(status, headers, head_only=self._head.method == "HEAD")
-            self._start = answer_fields(inbound(headers), transaction.answer_headers, transaction.request_id)
+            fields = inbound(headers)
+            if status == 204:  # RFC 9110, 8.6
+                fields = [field for field in fields if field[0] != b"content-length"]
+            self._status = status
+            self._start = answer_fields(fields, transaction.answer_headers, transaction.request_id)
             if self._receipt is None or self._left != 0:
                 self._begin_answer()
 
@@ -253,18 +256,20 @@ class Passage:
         refused = self._transaction.fail(error)
         connection, self._connection = self._connection, None
         has_begun = self._status > 0 and self._start is None
-        if connection is not None and (refused is None or has_begun):
-            connection.abort()
-        elif connection is not None and refused is not None:
-            self._status, self._sent = refused.problem.status, self._refuse(connection, refused)
-        self._close(Outcome.REFUND)
+        try:
+            if connection is not None and (refused is None or has_begun):
+                connection.abort()
+            elif connection is not None and refused is not None:
+                self._status, self._sent = refused.problem.status, self._refuse(connection, refused)
+        finally:
+            self._close(Outcome.REFUND)
 
     def _refuse(self, connection: ClientConnection, refused: Refused) -> int:
         """Returns the length of what is said."""
         transaction = self._transaction
         fields, document = refusal(refused, transaction.request_id, head_only=self._head.method == "HEAD")
-        if is_last_word(refused) or not self._was_read:
-            connection.close_after()
+        if is_last_word(refused) or refused.problem is BODY_TOO_LARGE or not self._was_read:
+            connection.outgoing.persistent = False
         fields = answer_fields(fields, transaction.answer_headers, transaction.request_id)
         connection.start(refused.problem.status, fields, sized=True)
         connection.finish(document)

@@ -29,6 +29,8 @@ Cannot: tuple[type[Exception], ...] = (Faults, StartFault, EmbeddedStoreError, K
 Ready = Callable[[str, str], None]
 """Told the URLs of the public and of the admin listener."""
 
+# Seconds for the answers of what was still running at the end.
+_LAST_ANSWERS = 1.0
 # Seconds for which the body of a call may stand still.
 _ADMIN_BODY_IDLE = 10.0
 
@@ -79,6 +81,8 @@ class Listening:
         for connection in list(self._server.server_state.connections):
             if isinstance(connection, ClientConnection):
                 connection.expire()
+        if tasks := list(self._server.server_state.tasks):
+            await asyncio.wait(tasks, timeout=_LAST_ANSWERS)
 
     def stop(self) -> None:
         self._server.should_exit = True

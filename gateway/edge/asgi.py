@@ -83,7 +83,8 @@ class AsgiRequest:
 
     def broken(self, refused: Refused) -> None:
         if refused.problem is SHUTTING_DOWN:
-            self._task.cancel()
+            # Not before it has begun, or nobody would settle what it was handed.
+            asyncio.get_running_loop().call_soon(self._task.cancel)
         else:
             self._told.fault = refused
             self._news.set()
@@ -131,6 +132,9 @@ class AsgiRequest:
         piece: bytes = message.get("body", b"")
         if self._left is not None:
             self._left -= len(piece)
+            if self._left < 0:
+                self._abort()
+                return
         if message.get("more_body", False):
             connection.write(piece)
             await self._writable.wait()
@@ -144,7 +148,7 @@ class AsgiRequest:
     def _start(self, connection: ClientConnection, message: Message) -> None:
         fields = [(name, value) for name, value in message["headers"] if name.lower() != b"connection"]
         if len(fields) != len(message["headers"]):
-            connection.close_after()
+            connection.outgoing.persistent = False
         if all(name.lower() != b"date" for name, _ in fields):
             fields.append((b"date", date()))
         lengths = [value for name, value in fields if name.lower() == b"content-length"]

@@ -25,25 +25,14 @@ from .handshake import handshake_fault
 from .head import Head, read_head
 from .incoming import Incoming
 from .outgoing import Fields, Outgoing
+from .patience import HEAD_WITHIN, IN_A_TURN, KEEP_ALIVE, LAST_CALL, LINGER, MAX_AHEAD
 from .pipe import Pipe
 from .websocket import become_websocket
-
-HEAD_WITHIN = 10.0
-"""Seconds that a head may take, from its first byte, or from the connection's beginning."""
-KEEP_ALIVE = 75.0
-"""Longer than load balancers keep their connections (60 s is usual), so that none of them meets one just closed."""
-
-# Seconds for which a kept connection may still bring a request after the gateway was told to stop, which its client can't know.
-_LAST_CALL = 0.5
-# Seconds for which what a client still sends is read and dropped after an answer that ends the connection: one who is cut off
-# while sending loses the answer (RFC 9112, 9.6).
-_LINGER = 5.0
-_MAX_AHEAD = 64 << 10
 
 
 class ClientConnection(asyncio.Protocol):
     """`peer` is the address at the other end; empty where there is none, as on a Unix socket. `handler` has the request that is
-    being answered."""
+    being answered, by what `outgoing` frames: where that is not `persistent`, it is the last one."""
 
     def __init__(
         self,
@@ -62,11 +51,11 @@ class ClientConnection(asyncio.Protocol):
         self._server = server
         self._deadline = Deadline(self.loop, self._is_late)
         self._incoming = Incoming()
-        self._outgoing = Outgoing(Head())
+        self.outgoing = Outgoing(Head())
         self.handler: Handler | None = None
         # Whether a request is being answered; one is being read; its body is wanted.
         self._busy, self._in_head, self._wants_body = False, True, False
-        self._advancing = self._is_ending = self._lingering = self._closed = False
+        self._advancing = self._is_ending = self._lingering = self._closed = self._expired = self._idle = False
 
     # Called by the transport and by uvicorn
 
@@ -88,18 +77,22 @@ class ClientConnection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """A client that sends no more is taken for gone, as most servers do. The transport closes."""
+        if self._busy and self.outgoing.ends_with_connection:
+            self._pipe.reset()
 
     def shutdown(self) -> None:
         """No more requests after this one, or after one more where the client can't know yet."""
         self._is_ending = True
         if not self._busy:
-            self.loop.call_later(_LAST_CALL, self._close_unless_busy)
+            self.loop.call_later(LAST_CALL, self._close_unless_busy)
 
     def expire(self) -> None:
-        """The time for requests in flight is over."""
+        """The time for requests in flight is over. Whoever answers may do so once more, and soon."""
+        self._is_ending = True
         if self.handler is not None:
             self.handler.broken(Refused(SHUTTING_DOWN))
-        self._close()
+        self._expired = self.handler is not None
+        self._deadline.set(LAST_CALL) if self._expired else self._close()
 
     def data_received(self, data: bytes) -> None:
         if self._lingering or self._closed:
@@ -110,7 +103,7 @@ class ClientConnection(asyncio.Protocol):
             self._advance()
         elif not incoming.complete and self._wants_body:
             self._read_body()
-        elif len(incoming.received) > _MAX_AHEAD:
+        if len(incoming.received) > MAX_AHEAD and not (self._wants_body and self._busy):
             self._pipe.pause_reading()
 
     def pause_writing(self) -> None:
@@ -124,6 +117,8 @@ class ClientConnection(asyncio.Protocol):
         self._watch()
         if self.handler is not None:
             self.handler.resume()
+        elif not self._busy:
+            self._advance()
 
     # Called by handlers
 
@@ -137,7 +132,7 @@ class ClientConnection(asyncio.Protocol):
         if self._incoming.received:
             self.loop.call_soon(self._read_body)
         else:
-            self._pipe.send(self._outgoing.interim())
+            self._pipe.send(self.outgoing.interim())
 
     def pause_body(self) -> None:
         self._wants_body = False
@@ -150,24 +145,20 @@ class ClientConnection(asyncio.Protocol):
         What follows on a connection whose request was not read to its end is no request, so the answer ends it.
         """
         if not self._incoming.complete or self._is_ending:
-            self._outgoing.persistent = False
-        self._pipe.hold(self._outgoing.start(status, fields, sized=sized))
-
-    def close_after(self) -> None:
-        """Let the answer be the last one."""
-        self._outgoing.persistent = False
+            self.outgoing.persistent = False
+        self._pipe.hold(self.outgoing.start(status, fields, sized=sized))
 
     def write(self, piece: bytes) -> None:
         """A piece of the body."""
-        self._pipe.send(self._outgoing.piece(piece))
+        self._pipe.send(self.outgoing.piece(piece))
 
     def finish(self, piece: bytes = b"") -> None:
         """The last piece. The connection goes on to the next request, or closes."""
-        self._pipe.send(self._outgoing.last(piece))
+        self._pipe.send(self.outgoing.last(piece))
         self.handler = None
         if self._closed:
             return
-        if not self._outgoing.persistent or self._is_ending:
+        if not self.outgoing.persistent or self._is_ending:
             self._end()
             return
         self._busy = False
@@ -185,34 +176,44 @@ class ClientConnection(asyncio.Protocol):
         self.handler = None
         self._closed = True
         self._deadline.close()
-        self._pipe.reset() if self._outgoing.ends_with_connection else self.transport.abort()
+        self._pipe.reset() if self.outgoing.ends_with_connection else self.transport.abort()
 
     # Reading requests
 
     def _advance(self) -> None:
-        """Read requests until one of them has to be waited for."""
-        if self._busy or self._lingering:
-            return
-        self._advancing = True
-        while not (self._busy or self._closed):
+        """Read requests until one of them, or the client, has to be waited for; a few, since others have their turn too."""
+        self._advancing, left = True, IN_A_TURN
+        while self._may_read and left:
             head = self._incoming.next_head()
             if head is None:
                 break
+            left -= 1
             self._begin(read_head(head) if isinstance(head, bytes) else head)
         self._advancing = False
-        if not (self._busy or self._closed):
+        if self._may_read and not left:
+            self.loop.call_soon(self._advance)
+        elif self._may_read:
             self._pipe.resume_reading()
             self._watch_head()
+
+    @property
+    def _may_read(self) -> bool:
+        """Whether it is time for another request: not while the client does not take the answers to those before it."""
+        return not (self._busy or self._closed or self._lingering) and self._pipe.is_writable
 
     def _begin(self, head: Head) -> None:
         self.server_state.total_requests += 1
         if head.to_websocket and head.fault is None:
             head.fault = handshake_fault(head)
             if head.fault is None:
-                self._hand_over(head)
+                self._deadline.close()
+                self._closed = True
+                self.connections.discard(self)
+                self._pipe.resume_reading()
+                become_websocket(self, head, self._incoming.received)
                 return
-        self._busy, self._in_head, self._wants_body = True, False, False
-        self._outgoing = Outgoing(head)
+        self._busy, self._in_head, self._wants_body, self._idle = True, False, False, False
+        self.outgoing = Outgoing(head)
         self._deadline.lift()
         handler = self._server.serve(self, head, self._incoming.begin_body(head))
         self.handler = None if self._closed else handler
@@ -222,28 +223,21 @@ class ClientConnection(asyncio.Protocol):
         if handler is None or incoming.complete or not self._wants_body:
             return
         try:
-            for piece in incoming.pieces():
-                self._watch()  # sizes, extensions and trailers don't keep a body moving
-                handler.body(piece)
-                if self.handler is not handler:
-                    return
+            piece = b"".join(incoming.pieces())
         except Refused as refused:
             self._break(handler, refused)
             return
-        if incoming.complete:
+        if piece:
+            self._watch()  # sizes, extensions and trailers don't keep a body moving
+            handler.body(piece)
+        if incoming.complete and self.handler is handler:
             self._watch()
             handler.end()
 
     def _break(self, handler: Handler, refused: Refused) -> None:
-        self._outgoing.persistent = self._wants_body = False
+        self.outgoing.persistent = self._wants_body = False
         self._deadline.lift()
         handler.broken(refused)
-
-    def _hand_over(self, head: Head) -> None:
-        self._deadline.close()
-        self._closed = True
-        self.connections.discard(self)
-        become_websocket(self, head, self._incoming.received)
 
     # Deadlines, and what flows
 
@@ -253,11 +247,14 @@ class ClientConnection(asyncio.Protocol):
         if self._incoming.received and not self._in_head:
             self._in_head = True
             self._deadline.set(HEAD_WITHIN)
-        elif not self._in_head:
+        elif not (self._in_head or self._idle):
+            self._idle = True
             self._deadline.set(KEEP_ALIVE)
 
     def _watch(self) -> None:
         """Wait for the client where it is its turn."""
+        if self._lingering or self._expired:
+            return
         if not self._pipe.is_writable or (self._wants_body and not self._incoming.complete):
             self._deadline.set(self._server.body_idle)
         elif self._busy:
@@ -267,11 +264,11 @@ class ClientConnection(asyncio.Protocol):
 
     def _is_late(self) -> None:
         handler, idle = self.handler, self._server.body_idle
-        if self._lingering:
+        if self._lingering or self._expired:
             self.transport.abort()
-        elif not self._pipe.is_writable:
+        elif not self._pipe.is_writable or self.transport.is_closing():
             # A reader that takes nothing holds what others could use.
-            self._watch() if self._pipe.moves() else self.transport.abort()
+            self._deadline.set(idle) if self._pipe.moves() else self.transport.abort()
         elif handler is not None:
             self._break(handler, Refused(REQUEST_TIMEOUT, f"The body stood still for {idle:g} s."))
         elif self._incoming.received:
@@ -289,12 +286,14 @@ class ClientConnection(asyncio.Protocol):
             return
         self._lingering, self._incoming.received = True, b""
         self._pipe.resume_reading()
-        self._deadline.set(_LINGER)
+        self._deadline.set(LINGER)
 
     def _close_unless_busy(self) -> None:
         if not self._busy:
             self._close()
 
     def _close(self) -> None:
-        self._deadline.close()
+        """When the client has taken what was written, as long as it goes on taking."""
         self.transport.close()
+        self._pipe.moves()
+        self._deadline.set(self._server.body_idle)

@@ -22,15 +22,19 @@ _PARSERS: Mapping[bytes, Callable[[str], object]] = {
 _KEY = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 # The longest line that the library which reads the handshake takes.
 _MAX_LINE = 8190
+_MAX_FIELDS = 100
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def handshake_fault(head: Head) -> Refused | None:
     """Why the upgrade that `head` asks for can't come about."""
     try:
         check_handshake(head.method.encode("ascii"), "1.1" if head.current else "1.0", head.fields)
-        # More is checked by the walk; this much the library that reads the handshake again can take.
-        if not (head.target.startswith(b"/") and head.target.isascii()):
-            raise Refused(BAD_REQUEST, "The target of a WebSocket handshake is a path.")
+        # More is checked by the walk, when the library has read the handshake again: this much it can take.
+        if not (head.target.startswith(b"/") and head.target.isascii() and len(head.target) <= _MAX_LINE - 16):
+            raise Refused(BAD_REQUEST, "The target of a WebSocket handshake is a path, and not so long.")
+        if len(head.fields) > _MAX_FIELDS or any(_TOKEN.fullmatch(name) is None for name, _ in head.fields):
+            raise Refused(BAD_REQUEST, "A WebSocket handshake has fewer headers, whose names are tokens.")
     except Refused as refused:
         return refused
     return None

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from gateway.errors import BAD_REQUEST, Refused
+from gateway.errors import BAD_REQUEST, HEADERS_TOO_LARGE, Refused
 
-from .hygiene import check_framing
+from .hygiene import MAX_HEADERS, check_framing
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
@@ -70,6 +70,9 @@ def read_head(block: bytes) -> Head:
         return broken("The head holds a control character, or a line that does not end in CR LF.")
     head = read_line(lines[0])
     if head.fault is not None:
+        return head
+    if breaks > MAX_HEADERS:
+        head.fault = Refused(HEADERS_TOO_LARGE, f"At most {MAX_HEADERS} headers are accepted.")
         return head
     fields, framing = [], False
     for line in lines[1:]:

@@ -38,7 +38,8 @@ _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # All that may stand in a value: everything but control characters other than the tab.
 _PLAIN = bytes(byte for byte in range(256) if byte == 0x09 or 0x20 <= byte != 0x7F)
-_MAX_NAMES = 4096
+_MAX_NAMES, _LONGEST_NAME = 4096, 64
+_LONGEST_HOST = 261  # RFC 1035, 2.3.4, and a port
 _NOT_ASCII = re.compile(rb"[^\x20-\x7e]")
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
@@ -56,17 +57,16 @@ class HeaderRules:
     def check(self, fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
         """`fields` as parsed, names in lower case. The headers by name, decoded as Latin-1; one that was sent several times is
         joined by commas (RFC 9110, 5.3). Raises Refused."""
+        if len(fields) > MAX_HEADERS or sum([len(name) + len(value) + 4 for name, value in fields]) > MAX_HEADER_BYTES:
+            raise Refused(HEADERS_TOO_LARGE, f"At most {MAX_HEADERS} headers and {MAX_HEADER_BYTES} bytes are accepted.")
         headers: dict[str, str] = {}
-        size, names = 0, self._names
+        names = self._names
         for name, value in fields:
             text, is_security = names.get(name) or self._learn(name)
-            size += len(name) + len(value) + 4
             if is_security:
                 self._check_security(name, value, text in headers)
             decoded = value.decode("latin-1")
             headers[text] = f"{headers[text]}, {decoded}" if text in headers else decoded
-        if size > MAX_HEADER_BYTES or len(fields) > MAX_HEADERS:
-            raise Refused(HEADERS_TOO_LARGE, f"At most {MAX_HEADERS} headers and {MAX_HEADER_BYTES} bytes are accepted.")
         if b"".join([value for _, value in fields]).translate(None, _PLAIN):
             raise Refused(BAD_REQUEST, "A header holds a control character.")
         return headers
@@ -78,9 +78,11 @@ class HeaderRules:
             raise Refused(BAD_REQUEST, "The name of a header is not a token.")
         if name not in self._plain and _skeleton(name) in self._skeletons:
             raise Refused(LOOKALIKE_HEADER, f"{name.decode()} looks like another header that is read here.")
-        if len(self._names) >= _MAX_NAMES:
-            self._names.clear()
-        learned = self._names[name] = (name.decode("ascii"), name in self._security)
+        learned = (name.decode("ascii"), name in self._security)
+        if len(name) <= _LONGEST_NAME:
+            if len(self._names) >= _MAX_NAMES:
+                self._names.clear()
+            self._names[name] = learned
         return learned
 
     def _check_security(self, name: bytes, value: bytes, is_repeated: bool) -> None:
@@ -110,7 +112,7 @@ def check_framing(fields: Iterable[tuple[bytes, bytes]]) -> int | None:
 @lru_cache(1024)
 def host_of(value: str | None) -> str:
     """What `Host` says, in lower case. Raises Refused; it says one thing, as every security header."""
-    if value is None or _HOST.fullmatch(value) is None or ".." in value:
+    if value is None or len(value) > _LONGEST_HOST or _HOST.fullmatch(value) is None or ".." in value:
         raise Refused(BAD_REQUEST, "A request has exactly one Host, a name or an address with an optional port.")
     return value.lower()
 

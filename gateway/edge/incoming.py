@@ -34,11 +34,11 @@ class Incoming:
         if at:
             data, self._searched = data[at:], 0
         end = data.find(b"\r\n\r\n", max(0, self._searched - 3))
-        if end >= 0:
+        if 0 <= end <= MAX_HEAD:
             self.received, self._searched, self._has_begun = data[end + 4 :], 0, False
             return data[:end]
         self.received, searched, self._searched = data, self._searched, len(data)
-        if len(data) > MAX_HEAD:
+        if end > MAX_HEAD or len(data) > MAX_HEAD:
             return Head(fault=Refused(HEADERS_TOO_LARGE, f"A head has at most {MAX_HEAD} bytes."))
         if _holds_bare_line_feed(data, searched):
             return broken("A line of the head does not end in CR LF.")

@@ -15,10 +15,20 @@ class Outgoing:
     """The answer to the request of `head`. `persistent`: the connection goes on after it. `ends_with_connection`: nothing else
     tells the client where its body ends."""
 
-    __slots__ = ("_bodiless", "_chunked", "_head", "_started", "_waits", "ends_with_connection", "persistent")
+    __slots__ = (
+        "_asks_head",
+        "_bodiless",
+        "_chunked",
+        "_is_current",
+        "_started",
+        "_waits",
+        "ends_with_connection",
+        "persistent",
+    )
 
     def __init__(self, head: Head) -> None:
-        self._head = head
+        # The head itself holds the client's secrets, and a kept connection may be idle for long.
+        self._asks_head, self._is_current = head.method == "HEAD", head.current
         self._chunked = self._bodiless = False
         self._started = self.ends_with_connection = False
         self._waits = head.continues
@@ -32,10 +42,10 @@ class Outgoing:
     def start(self, status: int, fields: Fields, *, sized: bool) -> bytes:
         """The head. `fields` name no framing but `Content-Length`; `sized`: they do, or there is no body."""
         self._started = True
-        self._bodiless = self._head.method == "HEAD" or status in (204, 304)
+        self._bodiless = self._asks_head or status in (204, 304)
         lines = [_LINES.get(status) or b"HTTP/1.1 %d " % status, *map(b": ".join, fields)]
         if not (sized or self._bodiless):
-            if self._head.current:
+            if self._is_current:
                 self._chunked = True
                 lines.append(b"transfer-encoding: chunked")
             else:

@@ -11,6 +11,7 @@ import socket
 import struct
 import sys
 import termios
+from contextlib import suppress
 
 _WRITE_HIGH = 256 << 10
 # Seconds between two looks at whether a client that is not read from is still there.
@@ -57,9 +58,10 @@ class Pipe:
     def reset(self) -> None:
         """End the connection at once, in a way that can't be taken for the end of an answer."""
         descriptor = self._descriptor()
-        if descriptor >= 0:
-            with socket.socket(fileno=os.dup(descriptor)) as other:
-                other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NOW)
+        with suppress(OSError):  # such as when there is no descriptor left
+            if descriptor >= 0:
+                with socket.socket(fileno=os.dup(descriptor)) as other:
+                    other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NOW)
         self._transport.abort()
 
     def writing_paused(self) -> None:
@@ -77,8 +79,9 @@ class Pipe:
     def _waiting(self) -> int:
         """Bytes that the client has not taken: ours, and the system's."""
         descriptor, queued = self._descriptor(), b"\0" * 4
-        if descriptor >= 0:
-            queued = fcntl.ioctl(descriptor, termios.TIOCOUTQ, queued)
+        with suppress(OSError):
+            if descriptor >= 0:
+                queued = fcntl.ioctl(descriptor, termios.TIOCOUTQ, queued)
         return self._transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)
 
     # Reading
@@ -112,5 +115,5 @@ class Pipe:
 
     def _descriptor(self) -> int:
         """Of the socket; -1 where there is none any more."""
-        own = None if self._transport.is_closing() else self._transport.get_extra_info("socket")
+        own = self._transport.get_extra_info("socket")
         return -1 if own is None else int(own.fileno())

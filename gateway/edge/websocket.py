@@ -51,3 +51,7 @@ def become_websocket(connection: ClientConnection, head: Head, received: bytes) 
     lines = [b"GET %b HTTP/1.1\r\n" % head.target, *[b"%b: %b\r\n" % field for field in head.fields], b"\r\n"]
     protocol.data_received(b"".join(lines) + received)
     connection.transport.set_protocol(protocol)
+    if isinstance(protocol, GatewayWebSocket) and protocol.conn.handshake_exc is not None:
+        # It was not understood after all, and nobody would answer.
+        _log.warning("a WebSocket handshake could not be read: %s", type(protocol.conn.handshake_exc).__name__)
+        connection.transport.abort()

@@ -100,7 +100,9 @@ def outbound(call: Call, chain: Chain, identity: str, *, keep_authorization: boo
     fields.append((b"X-Request-Id", request.request_id.encode("ascii")))
     if request.traceparent is not None:
         fields.append((b"traceparent", request.traceparent.encode("ascii")))
-    fields += _origin(request.forwarded_for or request.client_ip or "unknown", request.host, request.scheme)
+    chain_of_hops = request.forwarded_for or request.client_ip or "unknown"
+    tell = _origin if len(chain_of_hops) <= _SHORT else _origin.__wrapped__
+    fields += tell(chain_of_hops, request.host, request.scheme)
     fields.append((b"X-Gateway-Identity", identity.encode("ascii")))
     return fields
 
@@ -150,6 +152,8 @@ class _Rewriting:
 
 _rewriting = lru_cache(1024)(_Rewriting)
 _STAMPS = 64
+# What is longer is worked out each time.
+_SHORT = 256
 
 
 def inbound(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -158,6 +162,8 @@ def inbound(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]
     named, comes_in = _connection_options(headers), _COMES_IN
     if not named:
         return [field for field in headers if comes_in[field[0]]]
+    # Nor can it take away what tells the client where the answer ends.
+    named -= {b"content-length"}
     return [field for field in headers if comes_in[field[0]] and field[0] not in named]
 
 

@@ -11,7 +11,7 @@ from gateway.pipeline.request import InboundRequest
 
 from .canonical import has_encoded_slash
 
-_REMEMBERED = 4096
+_REMEMBERED, _LONGEST_PATH = 4096, 256
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Router:
         if found is None:
             found = self._match(request)
             # A preflight is routed by more than that.
-            if request.method != "OPTIONS":
+            if request.method != "OPTIONS" and len(request.path) <= _LONGEST_PATH:
                 if len(self._found) >= _REMEMBERED:
                     self._found.clear()
                 self._found[asked] = found

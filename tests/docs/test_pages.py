@@ -108,8 +108,8 @@ def is_key(path: KeyPath) -> bool:
 
 
 def test_the_defaults_that_the_guarantees_name_are_those_of_the_code(tmp_path):
-    from gateway.edge.connection import HEAD_WITHIN
     from gateway.edge.hygiene import MAX_HEADER_BYTES, MAX_HEADERS
+    from gateway.edge.patience import HEAD_WITHIN
     from gateway.forward.target import MAX_WAITING
     from gateway.store.lease import BUCKET_LEASE
 

@@ -102,7 +102,7 @@ async def test_a_kept_connection_may_ask_once_more_after_the_end_was_announced()
 
 
 async def test_a_kept_connection_that_asks_no_more_is_closed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_LAST_CALL", 0.01)
+    monkeypatch.setattr(connection, "LAST_CALL", 0.01)
     async with serving() as (reader, writer, connections):
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await reader.readuntil(b"hi")
