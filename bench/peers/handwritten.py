@@ -27,7 +27,7 @@ SCRIPT = Path(__file__).with_name("configs") / "policy.lua"
 
 # In its favour, and not what a user would write: httpcore imports this module several times for each request. Nothing requires
 # it any longer, and where it is not installed each import searches for it anew. So it is known to be absent.
-sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None marks a module as absent
 
 HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authorization"}
 OURS = {"host", "x-tenant-id", "x-subject"}

@@ -73,7 +73,7 @@ class Table:
 
 
 def _each(peers: Sequence[str], suffix: str = "", **fields: int | str) -> list[Row]:
-    return [Row(peer + suffix, peer, **fields) for peer in peers]  # type: ignore[arg-type]
+    return [Row(peer + suffix, peer, **fields) for peer in peers]  # type: ignore[arg-type]  # handed on
 
 
 _POLICED = ("tenantgate", "nginx-lua-cached", "nginx-lua", "envoy", "traefik", "haproxy-hs256")

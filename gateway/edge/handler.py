@@ -41,5 +41,5 @@ class Server(Protocol):
         """Seconds for which a body that is wanted, or a client that should read, may stand still."""
 
     def serve(self, connection: ClientConnection, head: Head, body: bytes | None) -> Handler | None:
-        """Take a request. `body` is None where it is still to come: `data` brings it. Returns None where the answer has been
-        finished already. Does not raise."""
+        """Take a request. `body` is None where it is still to come: `Handler.body` brings it. Returns None where the answer has
+        been finished already. Does not raise."""

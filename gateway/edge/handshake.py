@@ -9,8 +9,10 @@ from websockets.exceptions import InvalidHeader
 from websockets.headers import parse_connection, parse_extension, parse_subprotocol, parse_upgrade
 
 from gateway.errors import BAD_REQUEST, HEADERS_TOO_LARGE, Refused
+from gateway.pipeline.grammar import TOKEN
 
 from .head import Head
+from .hygiene import MAX_HEADERS
 
 # Read again by the library that takes over, which would answer in its own way to what it can't read.
 _PARSERS: Mapping[bytes, Callable[[str], object]] = {
@@ -22,8 +24,6 @@ _PARSERS: Mapping[bytes, Callable[[str], object]] = {
 _KEY = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 # The longest line that the library which reads the handshake takes.
 _MAX_LINE = 8190
-_MAX_FIELDS = 100
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def handshake_fault(head: Head) -> Refused | None:
@@ -33,7 +33,7 @@ def handshake_fault(head: Head) -> Refused | None:
         # More is checked by the walk, when the library has read the handshake again: this much it can take.
         if not (head.target.startswith(b"/") and head.target.isascii() and len(head.target) <= _MAX_LINE - 16):
             raise Refused(BAD_REQUEST, "The target of a WebSocket handshake is a path, and not so long.")
-        if len(head.fields) > _MAX_FIELDS or any(_TOKEN.fullmatch(name) is None for name, _ in head.fields):
+        if len(head.fields) > MAX_HEADERS or any(TOKEN.fullmatch(name) is None for name, _ in head.fields):
             raise Refused(BAD_REQUEST, "A WebSocket handshake has fewer headers, whose names are tokens.")
     except Refused as refused:
         return refused

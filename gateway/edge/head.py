@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 
 from gateway.errors import BAD_REQUEST, HEADERS_TOO_LARGE, Refused
+from gateway.pipeline.grammar import PLAIN_LINES
 
 from .hygiene import MAX_HEADERS, check_framing
 
@@ -16,8 +17,6 @@ Fields = tuple[tuple[bytes, bytes], ...]
 
 _METHOD = re.compile(rb"[A-Z][A-Z-]{0,31}")
 _BEGINNING = re.compile(rb"(?:[A-Z][A-Z-]{0,31}(?: |\Z)|\Z)")
-# All that may stand in a head: what is left out are control characters other than the tab and the ends of lines.
-_PLAIN = bytes(byte for byte in range(256) if byte in b"\t\r\n" or 0x20 <= byte != 0x7F)
 _FRAMING = frozenset({b"connection", b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
 
 
@@ -66,7 +65,7 @@ def read_head(block: bytes) -> Head:
     """`block` is a head without the empty line that ends it."""
     lines = block.split(b"\r\n")
     breaks = len(lines) - 1
-    if block.count(b"\r") != breaks or block.count(b"\n") != breaks or block.translate(None, _PLAIN):
+    if block.count(b"\r") != breaks or block.count(b"\n") != breaks or block.translate(None, PLAIN_LINES):
         return broken("The head holds a control character, or a line that does not end in CR LF.")
     head = read_line(lines[0])
     if head.fault is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from gateway.errors import BAD_REQUEST, DUPLICATE_HEADER, HEADERS_TOO_LARGE, LOOKALIKE_HEADER, Refused
+from gateway.pipeline.grammar import PLAIN, TOKEN
 
 MAX_HEADER_BYTES = 32 << 10
 MAX_HEADERS = 100
@@ -35,9 +36,6 @@ SECURITY_HEADERS = frozenset(
 _SINGLE_VALUED = frozenset({b"x-tenant", b"x-tenant-id", b"x-tenant-ref", b"x-api-key", b"x-widget-key"})
 # Whoever took a look-alike of these for the real one would see another end of the request.
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# All that may stand in a value: everything but control characters other than the tab.
-_PLAIN = bytes(byte for byte in range(256) if byte == 0x09 or 0x20 <= byte != 0x7F)
 _MAX_NAMES, _LONGEST_NAME = 4096, 64
 _LONGEST_HOST = 261  # RFC 1035, 2.3.4, and a port
 _NOT_ASCII = re.compile(rb"[^\x20-\x7e]")
@@ -67,14 +65,14 @@ class HeaderRules:
                 self._check_security(name, value, text in headers)
             decoded = value.decode("latin-1")
             headers[text] = f"{headers[text]}, {decoded}" if text in headers else decoded
-        if b"".join([value for _, value in fields]).translate(None, _PLAIN):
+        if b"".join([value for _, value in fields]).translate(None, PLAIN):
             raise Refused(BAD_REQUEST, "A header holds a control character.")
         return headers
 
     def _learn(self, name: bytes) -> tuple[str, bool]:
         """The name as text, and whether the header says who calls. Raises Refused; what is remembered of good names is
         bounded."""
-        if _TOKEN.fullmatch(name) is None:
+        if TOKEN.fullmatch(name) is None:
             raise Refused(BAD_REQUEST, "The name of a header is not a token.")
         if name not in self._plain and _skeleton(name) in self._skeletons:
             raise Refused(LOOKALIKE_HEADER, f"{name.decode()} looks like another header that is read here.")

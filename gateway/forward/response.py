@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from httptools import HttpParserError, HttpResponseParser
 
+from gateway.pipeline.grammar import PLAIN_LINES, TOKEN
 from gateway.pipeline.memo import Verdicts
 
 MAX_HEAD = 64 << 10
@@ -16,9 +17,6 @@ MAX_INTERIM = 100
 
 _VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 _STATUS = re.compile(rb"[1-5][0-9]{2}")
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# All that may stand in a head: what is left out are control characters other than the tab and the ends of lines.
-_PLAIN = bytes(byte for byte in range(256) if byte in b"\t\r\n" or 0x20 <= byte != 0x7F)
 _LONGEST_LENGTH = 18  # digits
 
 
@@ -177,10 +175,10 @@ class ResponseReader:
 
 
 def _holds_controls(head: bytes) -> bool:
-    return bool(head.translate(None, _PLAIN)) or head.count(b"\r") != head.count(b"\r\n")
+    return bool(head.translate(None, PLAIN_LINES)) or head.count(b"\r") != head.count(b"\r\n")
 
 
-_IS_TOKEN = Verdicts(lambda name: _TOKEN.fullmatch(name) is not None)
+_IS_TOKEN = Verdicts(lambda name: TOKEN.fullmatch(name) is not None)
 
 
 def _check_beginning(data: bytes) -> None:

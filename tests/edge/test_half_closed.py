@@ -9,14 +9,15 @@ from starlette.types import Receive, Scope, Send
 from tests.edge.test_connection import serving
 
 
-async def test_a_cut_answer_that_the_end_of_the_connection_ends_does_not_look_whole() -> None:
-    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        for _ in range(64):
-            await send({"type": "http.response.body", "body": b"b" * 100_000, "more_body": True})
-            await asyncio.sleep(0.01)
-        await send({"type": "http.response.body", "body": b""})
+async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(64):
+        await send({"type": "http.response.body", "body": b"b" * 100_000, "more_body": True})
+        await asyncio.sleep(0.01)
+    await send({"type": "http.response.body", "body": b""})
 
+
+async def test_a_cut_answer_that_the_end_of_the_connection_ends_does_not_look_whole() -> None:
     async with serving(stream, body_idle=5) as (reader, writer, _):
         writer.write(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
         writer.write_eof()
@@ -29,13 +30,6 @@ async def test_a_cut_answer_that_the_end_of_the_connection_ends_does_not_look_wh
 
 
 async def test_the_same_where_the_client_ends_its_side_in_the_middle() -> None:
-    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        for _ in range(64):
-            await send({"type": "http.response.body", "body": b"b" * 100_000, "more_body": True})
-            await asyncio.sleep(0.01)
-        await send({"type": "http.response.body", "body": b""})
-
     async with serving(stream, body_idle=5) as (reader, writer, _):
         writer.write(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
         await asyncio.sleep(0.2)
