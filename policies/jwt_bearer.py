@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Annotated, ClassVar
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWK
 from pydantic import ConfigDict, Field
 
 from gateway.errors import (
@@ -141,9 +143,17 @@ def verify(token: Token, issuer: Issuer) -> None:
     """Raises Refused(TOKEN_INVALID), and what `KeySet.find` raises."""
     for key in issuer.keys.find(token.key_id, token.algorithm):
         # The key's own algorithm, never the token's, decides how it is used: a public key is no HMAC secret.
-        if key.algorithm_name == token.algorithm and key.Algorithm.verify(token.signed, key.key, token.signature):
+        if key.algorithm_name != token.algorithm or not _is_whole(token.signature, key):
+            continue
+        if key.Algorithm.verify(token.signed, key.key, token.signature):
             return
     refuse(TOKEN_INVALID, "The token's signature does not hold under any key of its issuer.")
+
+
+def _is_whole(signature: bytes, key: PyJWK) -> bool:
+    """RFC 8017, 8.1.2, step 1: an RSA signature is as long as its modulus. OpenSSL also takes one without its leading
+    zeros under PSS, which would give one in 256 tokens a second form."""
+    return not isinstance(key.key, RSAPublicKey) or len(signature) == (key.key.key_size + 7) // 8
 
 
 def validate(payload: Mapping[str, object], issuer: Issuer, now: float) -> JwtClaim:

@@ -6,9 +6,10 @@ import hashlib
 import hmac
 import json
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
+from itertools import count
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -92,6 +93,21 @@ def test_a_token_that_was_changed_in_any_part_is_refused(algorithm: str) -> None
         f"{header}.{payload}.",
     }
     assert {verdict(token, algorithm) for token in changed} == {TOKEN_INVALID}
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256", "PS384", "PS512"])
+def test_an_rsa_signature_without_its_leading_zeros_is_refused(algorithm: str) -> None:
+    token = next(token for token in tokens_of(algorithm) if signature_of(token)[0] == 0)
+    assert verdict(token, algorithm) is None
+    assert verdict(f"{token.rpartition('.')[0]}.{b64(signature_of(token)[1:])}", algorithm) == TOKEN_INVALID
+
+
+def tokens_of(algorithm: str) -> Iterator[str]:
+    return (sign({**claims(), "jti": str(number)}, algorithm, kid="k-1") for number in count())
+
+
+def signature_of(token: str) -> bytes:
+    return urlsafe_b64decode(token.rpartition(".")[2] + "==")
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "RS256", "ES256"])
