@@ -9,9 +9,11 @@ from gateway.clock import Clock
 from gateway.decision import Trail
 from gateway.errors import CLIENT_CLOSED_REQUEST, UPSTREAM_CLOSED, Problem, Refused
 from gateway.forward.exchange import Timings
+from gateway.pipeline.principal import Principal
 from gateway.pipeline.request import InboundRequest
-from gateway.telemetry.access import AccessEntry, AccessLog
-from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.access import AccessEntry, AccessLog, Subject
+from gateway.telemetry.metrics import Answers, Metrics
+from gateway.tenancy.tenant import Tenant
 
 
 @dataclass(slots=True)
@@ -47,6 +49,26 @@ class Sighting:
         return CLIENT_CLOSED_REQUEST if self.client_gone else None
 
 
+class Watch:
+    """Tells of requests that are alike, and were admitted, delivered and answered by their upstream over a connection that
+    stood already, with nothing odd about them. What it tells is what `Observer.observe` would."""
+
+    __slots__ = ("_answers", "_log", "_subject")
+
+    def __init__(self, answers: Answers, log: AccessLog, subject: Subject) -> None:
+        self._answers = answers
+        self._log = log
+        self._subject = subject
+
+    def answered(
+        self, request_id: str, status: int, seconds: float, upstream_seconds: float, bytes_in: int, bytes_out: int
+    ) -> None:
+        """`seconds` from the request's head to the end of its answer, `upstream_seconds` from its end to the upstream's answer;
+        the bytes are of the bodies."""
+        self._answers.add(status, seconds, upstream_seconds)
+        self._log.add(self._subject, request_id, status, seconds, upstream_seconds, bytes_in, bytes_out)
+
+
 class Observer:
     def __init__(self, metrics: Metrics, log: AccessLog, clock: Clock) -> None:
         self._metrics = metrics
@@ -55,6 +77,20 @@ class Observer:
 
     def begin(self, request_id: str, method: str, peer: str) -> Sighting:
         return Sighting(self._clock.monotonic(), request_id, method, peer)
+
+    def watch(
+        self,
+        route: str,
+        method: str,
+        path: str,
+        client_ip: str,
+        principal: Principal | None,
+        tenant: Tenant | None,
+        upstream: str,
+    ) -> Watch:
+        """For requests that have all of this in common. `path` is as in `AccessEntry`."""
+        answers = self._metrics.answers(route, method, None if tenant is None else tenant.slug, upstream)
+        return Watch(answers, self._log, self._log.subject(method, path, client_ip, route, principal, tenant, upstream))
 
     def observe(self, sighting: Sighting) -> None:
         trail, problem, request = sighting.trail, sighting.problem, sighting.request

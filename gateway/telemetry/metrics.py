@@ -15,8 +15,11 @@ _CLASSES = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 TENANTS = 1000
 """So many have a label of their own."""
 _OTHER = "_other"
+_NO_ROUTE = "_none"
 _STORE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+_Cells = tuple[list[float], list[float] | None, list[float], tally.Buckets, tally.Buckets]
 
 
 class Metrics:
@@ -90,19 +93,33 @@ class Metrics:
     def request(self, route: str | None, method: str, status: int, code: str, tenant: str | None, seconds: float) -> None:
         """A request was answered. `route` is None where none was found; `code` is `OK` or that of the refusal; `tenant` is a
         slug, None where none became known."""
-        route, status_class = route or "_none", _status_class(status)
-        self._requests.add((route, method if method in _METHODS else "OTHER", status_class, code))
-        self._durations.observe((route,), seconds)
+        kind = status // 100
+        self._requests.add(_request_labels(route, method, kind, code))
+        self._durations.observe((route or _NO_ROUTE,), seconds)
         if tenant is not None:
-            self._tenant_requests.add((self._tenants.label(tenant), status_class))
+            self._tenant_requests.add(self._tenant_labels(tenant, kind))
+
+    def answers(self, route: str, method: str, tenant: str | None, upstream: str) -> Answers:
+        """For requests that have all of this in common and are admitted."""
+
+        def cells(kind: int) -> _Cells:
+            return (
+                self._requests.cell(_request_labels(route, method, kind, "OK")),
+                None if tenant is None else self._tenant_requests.cell(self._tenant_labels(tenant, kind)),
+                self._upstream_responses.cell((upstream, _status_class(kind))),
+                self._durations.cell((route,)),
+                self._upstream_durations.cell((upstream, "first_byte")),
+            )
+
+        return Answers(cells)
 
     def shadow_refusal(self, route: str | None, code: str) -> None:
         """A request passed that a policy in shadow would have refused with `code`."""
-        self._shadow_refusals.add((route or "_none", code))
+        self._shadow_refusals.add((route or _NO_ROUTE, code))
 
     def overrun(self, route: str | None, metric: str, units: int) -> None:
         """An upstream used `units` more of `metric` than were held for the request."""
-        self._overruns.add((route or "_none", metric), units)
+        self._overruns.add((route or _NO_ROUTE, metric), units)
 
     def store_call(self, script: str, seconds: float) -> None:
         """A call of the store has ended, well or badly."""
@@ -117,7 +134,7 @@ class Metrics:
     ) -> None:
         """An upstream answered with `status`, or (None) failed to. Durations in seconds, None where the phase did not take
         place: a kept connection needs no connecting."""
-        self._upstream_responses.add((upstream, "none" if status is None else _status_class(status)))
+        self._upstream_responses.add((upstream, "none" if status is None else _status_class(status // 100)))
         if connect is not None:
             self._upstream_durations.observe((upstream, "connect"), connect)
         if first_byte is not None:
@@ -152,6 +169,9 @@ class Metrics:
         """All of them with their values, to be added to those of other processes."""
         return list(self._registry.collect())
 
+    def _tenant_labels(self, tenant: str, kind: int) -> tally.Labels:
+        return self._tenants.label(tenant), _status_class(kind)
+
     def _counter(self, name: str, meaning: str, labels: tuple[str, ...]) -> tally.Counter:
         counter = tally.Counter(name, meaning, labels)
         self._registry.register(counter)
@@ -178,5 +198,31 @@ class TenantLabels:
         return tenant
 
 
-def _status_class(status: int) -> str:
-    return _CLASSES.get(status // 100, "other")
+class Answers:
+    """Counts answered requests that differ in status and durations only: as `Metrics.request` and `Metrics.upstream` would."""
+
+    def __init__(self, cells: Callable[[int], _Cells]) -> None:
+        self._find = cells
+        # By class of status. A cell that nothing was counted in would be told of as well, so they are found when one comes.
+        self._cells: dict[int, _Cells] = {}
+
+    def add(self, status: int, seconds: float, first_byte: float) -> None:
+        """`seconds` from the request's head to the end of its answer, `first_byte` from its end to the answer's head."""
+        cells = self._cells.get(status // 100)
+        if cells is None:
+            cells = self._cells[status // 100] = self._find(status // 100)
+        requests, of_tenant, of_upstream, durations, upstream_durations = cells
+        requests[0] += 1
+        if of_tenant is not None:
+            of_tenant[0] += 1
+        of_upstream[0] += 1
+        durations.observe(seconds)
+        upstream_durations.observe(first_byte)
+
+
+def _request_labels(route: str | None, method: str, kind: int, code: str) -> tally.Labels:
+    return route or _NO_ROUTE, method if method in _METHODS else "OTHER", _status_class(kind), code
+
+
+def _status_class(kind: int) -> str:
+    return _CLASSES.get(kind, "other")

@@ -21,16 +21,35 @@ class Counter(Collector):
 
     def __init__(self, name: str, meaning: str, labels: Sequence[str]) -> None:
         self._name, self._meaning, self._labels = name, meaning, labels
-        self._counts: defaultdict[Labels, float] = defaultdict(float)
+        self._cells: defaultdict[Labels, list[float]] = defaultdict(lambda: [0.0])
+
+    def cell(self, labels: Labels) -> list[float]:
+        """Where it is counted, for those who count the same often: `cell[0] += 1`. It is told of from now on."""
+        return self._cells[labels]
 
     def add(self, labels: Labels, amount: float = 1.0) -> None:
-        self._counts[labels] += amount
+        self._cells[labels][0] += amount
 
     def collect(self) -> Iterable[Metric]:
         family = CounterMetricFamily(self._name, self._meaning, labels=self._labels)
-        for labels, count in list(self._counts.items()):
-            family.add_metric(labels, count)
+        for labels, cell in list(self._cells.items()):
+            family.add_metric(labels, cell[0])
         yield family
+
+
+class Buckets:
+    """Values of a histogram with the same labels."""
+
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(self._bounds, value)] += 1
+        self.total += value
 
 
 class Histogram(Collector):
@@ -38,18 +57,20 @@ class Histogram(Collector):
 
     def __init__(self, name: str, meaning: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
         self._name, self._meaning, self._labels = name, meaning, labels
-        self._bounds = tuple(bounds)
         self._ends = (*map(floatToGoString, bounds), "+Inf")
-        self._counts: defaultdict[Labels, list[int]] = defaultdict(lambda: [0] * len(self._ends))
-        self._sums: defaultdict[Labels, float] = defaultdict(float)
+        bounds = tuple(bounds)
+        self._cells: defaultdict[Labels, Buckets] = defaultdict(lambda: Buckets(bounds))
+
+    def cell(self, labels: Labels) -> Buckets:
+        """Where it is observed, for those who observe the same often. It is told of from now on."""
+        return self._cells[labels]
 
     def observe(self, labels: Labels, value: float) -> None:
-        self._counts[labels][bisect_left(self._bounds, value)] += 1
-        self._sums[labels] += value
+        self._cells[labels].observe(value)
 
     def collect(self) -> Iterable[Metric]:
         family = HistogramMetricFamily(self._name, self._meaning, labels=self._labels)
-        for labels, counts in list(self._counts.items()):
-            buckets = list(zip(self._ends, accumulate(counts), strict=True))
-            family.add_metric(labels, buckets, self._sums[labels])
+        for labels, cell in list(self._cells.items()):
+            buckets = list(zip(self._ends, accumulate(cell.counts), strict=True))
+            family.add_metric(labels, buckets, cell.total)
         yield family

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.errors import RATE_LIMITED
 from gateway.telemetry.access import AccessEntry, AccessLog
@@ -37,8 +39,11 @@ ENTRY = AccessEntry(
 class At:
     """A clock that stands."""
 
+    def __init__(self, instant: float = 1_775_001_600.123) -> None:
+        self.instant = instant
+
     def now(self) -> float:
-        return 1_775_001_600.123
+        return self.instant
 
     def monotonic(self) -> float:
         return 0.0
@@ -118,6 +123,41 @@ class TestTheAccessLog:
             "bytes_in",
             "bytes_out",
         }
+
+    @pytest.mark.parametrize(
+        ("instant", "told"),
+        [
+            (0.0, "1970-01-01T00:00:00.000+00:00"),
+            (1_775_001_600.0, "2026-04-01T00:00:00.000+00:00"),
+            (1_775_001_600.999, "2026-04-01T00:00:00.999+00:00"),
+            (1_775_001_600.9999999, "2026-04-01T00:00:01.000+00:00"),
+        ],
+    )
+    def test_tells_the_time_in_utc_to_the_millisecond(self, instant, told):
+        stream = io.StringIO()
+        AccessLog(stream, At(instant)).write(ENTRY)
+        assert json.loads(stream.getvalue())["time"] == told
+
+    def test_tells_the_time_of_each_line(self):
+        stream, clock = io.StringIO(), At()
+        log = AccessLog(stream, clock)
+        for seconds in (0.0, 0.002, 1.0, 86_400.0, -86_400.0):
+            clock.instant += seconds
+            log.write(ENTRY)
+        assert [line["time"][8:23] for line in logged(stream)] == [
+            "01T00:00:00.123",
+            "01T00:00:00.125",
+            "01T00:00:01.125",
+            "02T00:00:01.125",
+            "01T00:00:01.125",
+        ]
+
+    @given(st.integers(0, 10**9), st.floats(-0.49, 0.49))
+    def test_tells_durations_to_the_nearest_microsecond(self, microseconds, part):
+        stream, exact = io.StringIO(), (microseconds + part) / 1e6 if microseconds else 0.0
+        AccessLog(stream, At()).write(replace(ENTRY, seconds=exact, upstream_seconds=exact))
+        assert f'"duration_ms":{microseconds / 1000},' in stream.getvalue()
+        assert f'"upstream_ms":{microseconds / 1000},' in stream.getvalue()
 
     def test_never_holds_a_query(self):
         line = written(replace(ENTRY, path="/widget?public_key=hidden&x=1"))
