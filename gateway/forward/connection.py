@@ -80,12 +80,15 @@ class UpstreamConnection(asyncio.Protocol):
         self._stale, self._used = self._used, True
         self._headed = self._was_held = False
         self._uploading = exchange.streamed
-        self._transport.write(exchange.opening)
         if exchange.streamed:
+            self._transport.write(exchange.opening)
             self._watch()
             exchange.sink.resume_upload()
         else:
-            self._request_sent()
+            # Before it is written, which may pause us: then another deadline holds.
+            self._deadline.set(self._timeouts.first_byte)
+            self._transport.write(exchange.opening)
+            self._sent_at = self._clock.monotonic()
 
     def rest(self, seconds: float) -> None:
         """No exchange for now; close after `seconds` without one."""
@@ -118,7 +121,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Write the last pieces of the request's body."""
         self.write(pieces)
         self._uploading = False
-        self._request_sent()
+        self._sent_at = self._clock.monotonic()
+        self._watch()
 
     def pause_reading(self) -> None:
         if self._reading and not self.is_closed:
@@ -266,10 +270,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_retired = True
         if self._exchange is None:
             self.drop()
-
-    def _request_sent(self) -> None:
-        self._sent_at = self._clock.monotonic()
-        self._watch()
 
     def _watch(self) -> None:
         """Wait for whose turn it is. Where that is the client (it sends its body, or reads ours), its own deadlines hold."""

@@ -102,7 +102,7 @@ def _read(head: bytes) -> ResponseHead:
     check_beginning(head)
     line, *lines = head[:-4].split(b"\r\n")
     words = line.split(b" ", 2)
-    if len(words) < 2 or _STATUS.fullmatch(words[1]) is None or _holds_controls(head):
+    if len(words) < 2 or _STATUS.fullmatch(words[1]) is None or _holds_controls(head, ends=len(lines) + 2):
         raise InvalidResponse("the status line is not well formed, or there is a control character in the head")
     status = int(words[1])
     if status == 101:
@@ -152,8 +152,9 @@ def _may_hold_secrets(head: ResponseHead) -> bool:
     return any(map(_MAY_BE_SECRET.__getitem__, [name for name, _ in head.headers]))
 
 
-def _holds_controls(head: bytes) -> bool:
-    return bool(head.translate(None, PLAIN_LINES)) or head.count(b"\r") != head.count(b"\r\n")
+def _holds_controls(head: bytes, *, ends: int) -> bool:
+    """`ends`: how many ends of lines there are."""
+    return bool(head.translate(None, PLAIN_LINES)) or head.count(b"\r") != ends
 
 
 _FOR_US = frozenset({b"connection", b"content-length", b"transfer-encoding", b"x-usage-units"})
