@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from gateway.pipeline.grammar import PLAIN_LINES, TOKEN
@@ -45,7 +45,7 @@ class ResponseHead:
     """
 
     status: int
-    headers: Sequence[tuple[bytes, bytes]]
+    headers: Sequence[tuple[bytes, bytes]] = field(repr=False)
     length: int | None
     chunked: bool
     persistent: bool
@@ -56,7 +56,7 @@ class ResponseHead:
         """The headers that the client is given."""
         fields = inbound(self.headers)
         if self.status == 204:  # RFC 9110, 8.6
-            return tuple(field for field in fields if field[0] != b"content-length")
+            return tuple((name, value) for name, value in fields if name != b"content-length")
         return tuple(fields)
 
     @cached_property
@@ -67,7 +67,7 @@ class ResponseHead:
     @cached_property
     def rendered(self) -> bytes:
         """`fields` as lines, each with its end."""
-        return b"".join([b"%b: %b\r\n" % field for field in self.fields])
+        return b"".join([b"%b: %b\r\n" % pair for pair in self.fields])
 
 
 _heads: OrderedDict[bytes, ResponseHead] = OrderedDict()

@@ -98,6 +98,10 @@ def test_a_head_that_may_hold_a_secret_is_never_remembered(name: bytes) -> None:
     assert not response_head._heads
 
 
+def test_a_head_tells_nothing_of_its_headers_where_it_is_printed() -> None:
+    assert "hush" not in repr(read_response_head(head(b"Set-Cookie: hush")))
+
+
 def test_common_heads_are_remembered() -> None:
     data = head(
         b"Server: nginx",
