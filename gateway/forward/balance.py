@@ -17,7 +17,7 @@ _outstanding = attrgetter("outstanding")
 
 class Balance:
     """The target with the fewest exchanges, in turn where they are even; or simply the next in turn. One that is not fit is
-    passed over as long as there is another."""
+    passed over as long as there is another. `sole`: the only one there is, which need not be chosen; else None."""
 
     def __init__(self, targets: Sequence[Target], order: Order, clock: Clock) -> None:
         self.targets = tuple(targets)

@@ -183,7 +183,7 @@ class Exchange:
 
 
 class Chooser(Protocol):
-    """Chooses the target of each attempt. `sole`: the only one there is, which need not be chosen."""
+    """Chooses the target of each attempt. `sole`: the only one there is, which need not be chosen; else None."""
 
     @property
     def sole(self) -> Target | None: ...

@@ -28,6 +28,8 @@ _VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 _STATUS = re.compile(rb"[1-5][0-9]{2}")
 _LONGEST_LENGTH = 18  # digits
 _LONGEST_UNITS = 9  # digits
+_NO_VERSION = "not HTTP/1.1 or HTTP/1.0"
+_BARE = "a bare line feed or a NUL in the head"
 
 
 class InvalidResponse(Exception):
@@ -90,19 +92,22 @@ def read_response_head(head: bytes) -> ResponseHead:
 def check_beginning(data: bytes) -> None:
     """`data` is a head, or its beginning. Raises InvalidResponse as early as that can be known."""
     if not data.startswith(_VERSIONS) and (len(data) > 8 or not _VERSIONS[0].startswith(data[:7])):
-        raise InvalidResponse("not HTTP/1.1 or HTTP/1.0")
+        raise InvalidResponse(_NO_VERSION)
     if len(data) > MAX_HEAD:
         raise InvalidResponse(f"a head of more than {MAX_HEAD} bytes")
     if data.count(b"\n") != data.count(b"\r\n") or b"\0" in data:
-        raise InvalidResponse("a bare line feed or a NUL in the head")
+        raise InvalidResponse(_BARE)
 
 
 def _read(head: bytes) -> ResponseHead:
     """RFC 9112, 4 and 5."""
-    check_beginning(head)
+    if not head.startswith(_VERSIONS):
+        raise InvalidResponse(_NO_VERSION)
     line, *lines = head[:-4].split(b"\r\n")
-    words = line.split(b" ", 2)
-    if len(words) < 2 or _STATUS.fullmatch(words[1]) is None or _holds_controls(head, ends=len(lines) + 2):
+    ends, words = len(lines) + 2, line.split(b" ", 2)
+    if head.count(b"\n") != ends:
+        raise InvalidResponse(_BARE)
+    if len(words) < 2 or _STATUS.fullmatch(words[1]) is None or head.count(b"\r") != ends or head.translate(None, PLAIN_LINES):
         raise InvalidResponse("the status line is not well formed, or there is a control character in the head")
     status = int(words[1])
     if status == 101:
@@ -136,7 +141,7 @@ def _framed(
     if lengths and (not lengths[0].isdigit() or len(lengths[0]) > _LONGEST_LENGTH):
         raise InvalidResponse("Content-Length is not a plain number")
     bodiless = status in (204, 304)
-    options = [option.strip().lower() for value in told.get(b"connection", ()) for option in value.split(b",")]
+    options = map(bytes.strip, b",".join(told.get(b"connection", ())).lower().split(b","))
     units = told.get(b"x-usage-units", ())
     return ResponseHead(
         status,
@@ -150,11 +155,6 @@ def _framed(
 
 def _may_hold_secrets(head: ResponseHead) -> bool:
     return any(map(_MAY_BE_SECRET.__getitem__, [name for name, _ in head.headers]))
-
-
-def _holds_controls(head: bytes, *, ends: int) -> bool:
-    """`ends`: how many ends of lines there are."""
-    return bool(head.translate(None, PLAIN_LINES)) or head.count(b"\r") != ends
 
 
 _FOR_US = frozenset({b"connection", b"content-length", b"transfer-encoding", b"x-usage-units"})
