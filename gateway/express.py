@@ -20,8 +20,8 @@ from gateway.edge.connection import ClientConnection
 from gateway.edge.handler import Handler
 from gateway.edge.head import Head
 from gateway.errors import BODY_TOO_LARGE, INTERNAL_ERROR, Refused
-from gateway.forward.exchange import Exchange, Fields, UpstreamAborted
-from gateway.forward.headers import body_length, inbound
+from gateway.forward.exchange import Exchange, UpstreamAborted
+from gateway.forward.response_head import ResponseHead
 from gateway.ledger.ledger import Outcome
 from gateway.ledger.settlement import Receipt
 from gateway.pipeline.question import ReadBody, WholeBody
@@ -175,17 +175,14 @@ class Passage:
 
     # The answer. Its last byte waits for the receipt: what a client has whole is counted.
 
-    def head(self, status: int, headers: Fields) -> None:
+    def head(self, answer: ResponseHead) -> None:
         with self:
             exchange, transaction = self._exchange, self._transaction
             assert exchange is not None
-            self._receipt = transaction.responded(status, headers, exchange.timings)
-            self._left = body_length(status, headers, head_only=self._head.method == "HEAD")
-            fields = inbound(headers)
-            if status == 204:  # RFC 9110, 8.6
-                fields = [field for field in fields if field[0] != b"content-length"]
-            self._status = status
-            self._start = answer_fields(fields, transaction.answer_headers, transaction.request_id)
+            self._receipt = transaction.responded(answer, exchange.timings)
+            self._left = 0 if self._head.method == "HEAD" else answer.length
+            self._status = answer.status
+            self._start = answer_fields(answer.fields, transaction.answer_headers, transaction.request_id)
             if self._receipt is None or self._left != 0:
                 self._begin_answer()
 

@@ -25,7 +25,6 @@ from gateway.edge.hygiene import check_framing
 from gateway.edge.request import peer_of, told
 from gateway.errors import INTERNAL_ERROR, SHUTTING_DOWN, Refused
 from gateway.forward.exchange import UpstreamAborted
-from gateway.forward.headers import body_length, inbound
 from gateway.forward.stream import UpstreamResponse
 from gateway.forward.websocket import tunnel
 from gateway.ledger.ledger import Outcome
@@ -136,7 +135,7 @@ class Proxy:
         upstream, head = transaction.upstream, transaction.outbound(body.length)
         response = await self._machine.upstreams.send(upstream, head, None if body.length == 0 else body.chunks())
         try:
-            receipt = transaction.responded(response.status, response.headers, response.timings)
+            receipt = transaction.responded(response.answer, response.timings)
             await _relay(response, answer, transaction.answer_headers, receipt)
         finally:
             await response.aclose()
@@ -169,10 +168,11 @@ async def _counted(transaction: Transaction) -> None:
 
 async def _relay(response: UpstreamResponse, answer: Answer, ours: Mapping[str, str], receipt: Receipt | None) -> None:
     """Stream the response to the client. Its last byte waits for the `receipt`: what a client has whole is counted."""
-    left = None if receipt is None else body_length(response.status, response.headers, head_only=answer.head_only)
+    head = response.answer
+    left = None if receipt is None else 0 if answer.head_only else head.length
     if receipt is not None and left == 0:
         await receipt.wait()
-    await answer.start(response.status, inbound(response.headers), ours)
+    await answer.start(head.status, head.fields, ours)
     async for piece in response.chunks():
         if receipt is not None and left is not None:
             left -= len(piece)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gateway.api.billing import Builtin
@@ -11,9 +11,10 @@ from gateway.edge.observe import Observer
 from gateway.edge.request import RequestReader
 from gateway.errors import Refused
 from gateway.forward.exchange import NotSent, OutboundHead, Timings, UpstreamAborted
-from gateway.forward.headers import outbound, usage_units
+from gateway.forward.headers import outbound
 from gateway.forward.identity import IdentitySigner
 from gateway.forward.pool import Upstreams
+from gateway.forward.response_head import ResponseHead
 from gateway.identity.keysets import KeySets
 from gateway.ledger.ledger import Effect, Ledger, Outcome
 from gateway.ledger.outage import Outage
@@ -96,12 +97,11 @@ class Transaction:
         fields = outbound(call, route.chain, identity, keep_authorization=route.keep_authorization)
         return OutboundHead(call.request.method, call.request.target, fields, length)
 
-    def responded(self, status: int, headers: Sequence[tuple[bytes, bytes]], timings: Timings) -> Receipt | None:
+    def responded(self, head: ResponseHead, timings: Timings) -> Receipt | None:
         """The upstream has answered. What the end of the client's answer has to wait for, if anything. Raises Refused."""
         sighting = self.sighting
-        sighting.upstream_status, sighting.timings = status, timings
-        sighting.usage_units = usage_units(headers)
-        return self.count(sighting.usage_units) if status < 500 else None
+        sighting.upstream_status, sighting.usage_units, sighting.timings = head.status, head.usage_units, timings
+        return self.count(head.usage_units) if head.status < 500 else None
 
     def count(self, told: int | None = None) -> Receipt | None:
         """The request is being served: its units are counted from now on. Raises Refused."""

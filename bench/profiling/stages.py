@@ -44,15 +44,23 @@ STAGES = (
     Stage("identity token", ("gateway.forward.identity",)),
     Stage("headers for the upstream", ("gateway.forward.headers:outbound",)),
     Stage("upstream's head and connection", ("gateway.forward.exchange", "gateway.forward.pool")),
-    Stage("read the response", ("gateway.forward.response", "gateway.forward.connection:UpstreamConnection.data_received")),
+    Stage(
+        "read the response",
+        (
+            "gateway.forward.response",
+            "gateway.forward.response_head",
+            "gateway.forward.connection:UpstreamConnection.data_received",
+        ),
+    ),
     Stage(
         "head of the answer",
         (
             "gateway.edge.answer",
             "gateway.edge.outgoing",
             "gateway.forward.headers:inbound",
-            "gateway.forward.headers:body_length",
-            "gateway.forward.headers:usage_units",
+            "gateway.forward.response_head:ResponseHead.fields",
+            "gateway.forward.response_head:ResponseHead.names",
+            "gateway.forward.response_head:ResponseHead.rendered",
         ),
     ),
     Stage("count", ("gateway.ledger.ledger:Ledger.count",)),

@@ -13,7 +13,8 @@ from gateway.errors import UPSTREAM_CLOSED, UPSTREAM_INVALID_RESPONSE, UPSTREAM_
 from gateway.settings.upstreams import Timeouts
 
 from .exchange import UpstreamAborted
-from .response import InvalidResponse, ResponseReader
+from .response import ResponseReader
+from .response_head import MAX_REMEMBERED, InvalidResponse, ResponseHead, remembered
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -45,7 +46,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._clock = clock
         self._timeouts = timeouts
         self._exchange: Exchange | None = None
-        self._reader = ResponseReader("")
+        self._reader: ResponseReader | None = None
         self._used = False
         self._stale = False
         self._uploading = False
@@ -75,16 +76,19 @@ class UpstreamConnection(asyncio.Protocol):
         """Send the request. The connection is idle and usable."""
         self._exchange = exchange
         exchange.connection = self
-        self._reader = ResponseReader(exchange.head.method)
+        self._reader = None
         self._stale, self._used = self._used, True
         self._headed = self._was_held = False
         self._uploading = exchange.streamed
-        self._transport.write(exchange.opening)
         if exchange.streamed:
+            self._transport.write(exchange.opening)
             self._watch()
             exchange.sink.resume_upload()
         else:
-            self._request_sent()
+            # Before it is written, which may pause us: then another deadline holds.
+            self._deadline.set(self._timeouts.first_byte)
+            self._transport.write(exchange.opening)
+            self._sent_at = self._clock.monotonic()
 
     def rest(self, seconds: float) -> None:
         """No exchange for now; close after `seconds` without one."""
@@ -117,7 +121,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Write the last pieces of the request's body."""
         self.write(pieces)
         self._uploading = False
-        self._request_sent()
+        self._sent_at = self._clock.monotonic()
+        self._watch()
 
     def pause_reading(self) -> None:
         if self._reading and not self.is_closed:
@@ -145,13 +150,23 @@ class UpstreamConnection(asyncio.Protocol):
             self.drop()
             return
         self._stale = False
+        reader = self._reader
+        if reader is None:
+            end = data.find(b"\r\n\r\n", 0, MAX_REMEMBERED) + 4
+            answer = remembered(data[:end])
+            if answer is not None and len(data) - end == (0 if exchange.method == "HEAD" else answer.length):
+                # All at once, under a head that is known: there is nothing to read.
+                body = (data[end:],) if len(data) > end else ()
+                self._deliver(exchange, answer, body, complete=True, persistent=answer.persistent)
+                return
+            reader = self._reader = ResponseReader(exchange.method)
         try:
-            pieces = self._reader.feed(data)
+            pieces = reader.feed(data)
         except InvalidResponse as error:
             self._fail(Refused(UPSTREAM_INVALID_RESPONSE, f"The response is not well-formed HTTP/1.1: {error}."))
             return
-        if self._reader.status:
-            self._deliver(exchange, pieces)
+        if reader.head is not None:
+            self._deliver(exchange, reader.head, pieces, complete=reader.complete, persistent=reader.persistent)
 
     def eof_received(self) -> None:
         self._ended()
@@ -177,41 +192,45 @@ class UpstreamConnection(asyncio.Protocol):
 
     # The response
 
-    def _deliver(self, exchange: Exchange, pieces: Sequence[bytes]) -> None:
-        reader, sink = self._reader, exchange.sink
+    def _deliver(
+        self, exchange: Exchange, answer: ResponseHead, pieces: Sequence[bytes], *, complete: bool, persistent: bool
+    ) -> None:
+        sink = exchange.sink
         if not self._headed:
             self._headed = True
-            exchange.timings.first_byte = 0.0 if self._uploading else self._clock.monotonic() - self._sent_at
-            sink.head(reader.status, reader.headers)
+            exchange.first_byte = 0.0 if self._uploading else self._clock.monotonic() - self._sent_at
+            sink.head(answer)
         for piece in pieces:
             if self._exchange is not exchange:
                 return
             sink.data(piece)
         if self._exchange is not exchange:
             return
-        if reader.complete:
-            self._complete(exchange)
+        if complete:
+            self._complete(exchange, answer, persistent=persistent)
         else:
             self._watch()
 
-    def _complete(self, exchange: Exchange) -> None:
+    def _complete(self, exchange: Exchange, answer: ResponseHead, *, persistent: bool) -> None:
         """An answer that ends before its request does leaves a connection that can't be used again."""
-        self._home.answered(self._reader.status)
-        is_reusable = self._reader.persistent and not (self._uploading or self._is_retired) and self._writable
-        self._detach()
+        self._home.answered(answer.status)
+        is_reusable = persistent and self._writable and not (self._uploading or self._is_retired)
+        self._exchange = exchange.connection = None
+        self._uploading = False
         try:
             exchange.sink.complete()
         finally:
-            if is_reusable and self.is_usable:
-                self.resume_reading()
+            if is_reusable and not self.is_closed:
+                if not self._reading:
+                    self.resume_reading()
                 self._home.released(self)
             else:
                 self.drop()
 
     def _ended(self) -> None:
-        exchange = self._exchange
-        if exchange is not None and self._reader.end() and not self._is_cut_off():
-            self._complete(exchange)
+        exchange, reader = self._exchange, self._reader
+        if exchange is not None and reader is not None and reader.head is not None and reader.end() and not self._is_cut_off():
+            self._complete(exchange, reader.head, persistent=False)
         else:
             self._fail(Refused(UPSTREAM_CLOSED, "The connection was closed before the response was complete."))
 
@@ -251,10 +270,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_retired = True
         if self._exchange is None:
             self.drop()
-
-    def _request_sent(self) -> None:
-        self._sent_at = self._clock.monotonic()
-        self._watch()
 
     def _watch(self) -> None:
         """Wait for whose turn it is. Where that is the client (it sends its body, or reads ours), its own deadlines hold."""

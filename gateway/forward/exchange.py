@@ -10,6 +10,7 @@ from gateway.errors import Problem, Refused
 
 if TYPE_CHECKING:
     from .connection import UpstreamConnection
+    from .response_head import ResponseHead
     from .target import Target
 
 Fields = Sequence[tuple[bytes, bytes]]
@@ -44,7 +45,7 @@ class OutboundHead:
     length: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Timings:
     """Seconds. `connect`: until a connection stood, None where one was reused. `first_byte`: from the end of the request until
     the response's head; None as long as there is none."""
@@ -56,8 +57,7 @@ class Timings:
 class Sink(Protocol):
     """Who is given the response. After `complete` or `failed` nothing more is called."""
 
-    def head(self, status: int, headers: Fields) -> None:
-        """The final head: names in lower case, framing and hop-by-hop headers included."""
+    def head(self, answer: ResponseHead) -> None: ...
 
     def data(self, piece: bytes) -> None: ...
 
@@ -74,24 +74,40 @@ class Sink(Protocol):
 
 
 class Exchange:
-    """Made by `Upstreams.begin`. Its methods are for whoever brings the request's body and takes the response."""
+    """A request whose first bytes are ready. Its methods are for whoever brings the rest of its body and takes the response.
 
-    __slots__ = ("_left", "_retried", "_tried", "_upstream", "connection", "head", "opening", "replayable", "sink", "streamed",
-                 "target", "timings")  # fmt: skip
+    `opening` is the head, and all of the body where it is not `streamed`; `length` is that of a streamed body, in bytes, where
+    its head tells it. `connect` and `first_byte` are as in Timings, known when the sink is given the response's head.
+    """
 
-    def __init__(self, upstream: Chooser, head: OutboundHead, body: bytes | None, sink: Sink, *, streamed: bool) -> None:
-        self.head = head
+    __slots__ = ("_left", "_retried", "_tried", "_upstream", "connect", "connection", "first_byte", "method", "opening", "sink",
+                 "streamed", "target")  # fmt: skip
+
+    def __init__(
+        self, upstream: Chooser, method: str, opening: bytes, sink: Sink, *, streamed: bool = False, length: int | None = None
+    ) -> None:
+        self.method = method
+        self.opening = opening
         self.sink = sink
         self.streamed = streamed
-        self.timings = Timings()
+        self.connect: float | None = None
+        self.first_byte: float | None = None
         self.connection: UpstreamConnection | None = None
         self.target: Target | None = None
-        self.replayable = head.method in _IDEMPOTENT and not streamed
-        self.opening = _opening(head, body, streamed=streamed)
         self._upstream = upstream
-        self._left = head.length if streamed else None
+        self._left = length
         self._retried = False
-        self._tried: list[Target] = []
+        self._tried: Sequence[Target] = ()
+
+    @classmethod
+    def of(cls, upstream: Chooser, head: OutboundHead, body: bytes | None, sink: Sink, *, streamed: bool) -> Exchange:
+        """`body` is one that is at hand."""
+        opening, length = _opening(head, body, streamed=streamed), head.length if streamed else None
+        return cls(upstream, head.method, opening, sink, streamed=streamed, length=length)
+
+    @property
+    def timings(self) -> Timings:
+        return Timings(self.connect, self.first_byte)
 
     # For the one who brings the request and takes the response
 
@@ -139,13 +155,14 @@ class Exchange:
 
     def start(self, *, fresh: bool = False) -> None:
         """Ask for a connection; `fresh`: for a new one."""
-        self.target = target = self._upstream.choose(self._tried)
+        upstream = self._upstream
+        self.target = target = upstream.sole or upstream.choose(self._tried)
         target.acquire(self, fresh=fresh)
 
     def unreachable(self, error: Refused) -> None:
         """No connection to the target. Nothing was sent, so any request may go to another one."""
         assert self.target is not None
-        self._tried.append(self.target)
+        self._tried = (*self._tried, self.target)
         self.target = None
         if self._upstream.has_other(self._tried):
             self.start()
@@ -158,7 +175,7 @@ class Exchange:
         """The exchange failed on its connection. `stale`: one that had been used before, and not a byte had come back: then the
         upstream may have closed it while the request was on its way, and what is idempotent is sent once more."""
         self.connection = self.target = None
-        if stale and self.replayable and not self._retried:
+        if stale and not self._retried and not self.streamed and self.method in _IDEMPOTENT:
             self._retried = True
             self.start(fresh=True)
         else:
@@ -166,7 +183,10 @@ class Exchange:
 
 
 class Chooser(Protocol):
-    """Chooses the target of each attempt."""
+    """Chooses the target of each attempt. `sole`: the only one there is, which need not be chosen; else None."""
+
+    @property
+    def sole(self) -> Target | None: ...
 
     def choose(self, tried: Sequence[Target]) -> Target: ...
 

@@ -167,20 +167,6 @@ def inbound(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]
     return [field for field in headers if comes_in[field[0]] and field[0] not in named]
 
 
-def usage_units(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
-    """What the upstream says that the request has used, in `X-Usage-Units`: a whole number of at most nine digits. None where
-    it says nothing that can be read so."""
-    values = [value for name, value in headers if name == b"x-usage-units"]
-    return int(values[0]) if len(values) == 1 and values[0].isdigit() and len(values[0]) <= 9 else None
-
-
-def body_length(status: int, headers: Iterable[tuple[bytes, bytes]], *, head_only: bool) -> int | None:
-    """Bytes of a response's body, None where only its end tells. Names in lower case; `head_only`: HEAD was asked."""
-    if head_only or status in (204, 304):
-        return 0
-    return next((int(value) for name, value in headers if name == b"content-length"), None)
-
-
 @lru_cache(4096)
 def _origin(chain: str, host: str, scheme: str) -> Sequence[tuple[bytes, bytes]]:
     return (

@@ -14,7 +14,7 @@ from gateway.settings.upstreams import Timeouts, Upstream
 
 from .balance import Balance
 from .endpoint import Endpoint
-from .exchange import Exchange, NotSent, OutboundHead, Sink, Timings, UpstreamAborted
+from .exchange import Chooser, Exchange, NotSent, OutboundHead, Sink, Timings, UpstreamAborted
 from .health import State, UpstreamHealth
 from .prober import keep_checking
 from .stream import UpstreamResponse
@@ -58,7 +58,11 @@ class Upstreams:
     def begin(self, upstream: str, head: OutboundHead, body: bytes | None, sink: Sink, *, streamed: bool = False) -> Exchange:
         """Make an exchange of callbacks; `Exchange.start` sends it. `body` is one that is at hand; a streamed one is written
         piece by piece once `sink.resume_upload` has been called."""
-        return Exchange(self._balances[upstream], head, body, sink, streamed=streamed)
+        return Exchange.of(self._balances[upstream], head, body, sink, streamed=streamed)
+
+    def chooser(self, upstream: str) -> Chooser:
+        """For an `Exchange` whose opening is ready. The same as long as there are these upstreams."""
+        return self._balances[upstream]
 
     async def send(self, upstream: str, head: OutboundHead, body: AsyncIterable[bytes] | bytes | None) -> UpstreamResponse:
         """Send a request, and wait for the head of its response. The body goes on being sent meanwhile and afterwards, until

@@ -15,6 +15,7 @@ from gateway.settings.upstreams import ActiveHealth, Timeouts
 from .balance import Balance
 from .connection import UpstreamConnection
 from .exchange import Exchange, Fields, OutboundHead, UpstreamAborted
+from .response_head import ResponseHead
 from .target import Target, shortened
 
 MAX_BODY = 64 << 10
@@ -60,7 +61,7 @@ async def _check(target: Target, head: OutboundHead, wait: float, clock: Clock) 
     try:
         if not connection.is_usable:
             return "it hung up at once"
-        connection.begin(Exchange(Balance([target], "round_robin", clock), head, None, answer, streamed=False))
+        connection.begin(Exchange.of(Balance([target], "round_robin", clock), head, None, answer, streamed=False))
         return await answer.verdict
     finally:
         connection.abort()
@@ -76,8 +77,8 @@ class _Answer:
 
     # Sink
 
-    def head(self, status: int, headers: Fields) -> None:
-        self._status = status
+    def head(self, answer: ResponseHead) -> None:
+        self._status = answer.status
 
     def data(self, piece: bytes) -> None:
         self._size += len(piece)

@@ -8,18 +8,18 @@ from collections.abc import AsyncIterable, AsyncIterator
 
 from gateway.errors import Refused
 
-from .exchange import Exchange, Fields, Timings, UpstreamAborted
+from .exchange import Exchange, Timings, UpstreamAborted
+from .response_head import ResponseHead
 
 # A reader that falls this far behind stops the upstream, until it has caught up.
 _HIGH = 256 << 10
 
 
 class UpstreamResponse:
-    """`status` and `headers` are known when `Upstreams.send` returns it. To be closed by `aclose`, whatever happens."""
+    """`answer` is known when `Upstreams.send` returns it. To be closed by `aclose`, whatever happens."""
 
     def __init__(self) -> None:
-        self.status = 0
-        self.headers: Fields = ()
+        self._answer: ResponseHead | None = None
         self._exchange: Exchange | None = None
         self._pieces: deque[bytes] = deque()
         self._size = 0
@@ -28,6 +28,11 @@ class UpstreamResponse:
         self._changed: asyncio.Future[None] | None = None
         self._may_upload = asyncio.Event()
         self._upload: asyncio.Task[None] | None = None
+
+    @property
+    def answer(self) -> ResponseHead:
+        assert self._answer is not None
+        return self._answer
 
     @property
     def timings(self) -> Timings:
@@ -68,7 +73,7 @@ class UpstreamResponse:
             exchange.start()
             if body is not None:
                 self._upload = asyncio.create_task(self._send_body(exchange, body))
-            while not self.status:
+            while self._answer is None:
                 if self._error is not None:
                     raise self._error
                 await self._change()
@@ -79,8 +84,8 @@ class UpstreamResponse:
 
     # Sink
 
-    def head(self, status: int, headers: Fields) -> None:
-        self.status, self.headers = status, headers
+    def head(self, answer: ResponseHead) -> None:
+        self._answer = answer
         self._notify()
 
     def data(self, piece: bytes) -> None:

@@ -45,6 +45,7 @@ class Target:
         self._connecting: set[asyncio.Task[None]] = set()
         self._waiting: OrderedDict[Exchange, asyncio.TimerHandle] = OrderedDict()
         self._tunnels = 0
+        self._keep_alive = settings.keep_alive
         self._counts_5xx = settings.health.passive.count_5xx
         self._is_closed = False
 
@@ -165,11 +166,13 @@ class Target:
     # Called by connections
 
     def released(self, connection: UpstreamConnection) -> None:
-        if self._waiting:
+        if not self._waiting:
+            self._idle[connection] = None
+            connection.rest(self._keep_alive)
+        elif connection.is_usable:
             connection.begin(self._next_waiting())
         else:
-            self._idle[connection] = None
-            connection.rest(self._settings.keep_alive)
+            connection.drop()
 
     def closed(self, connection: UpstreamConnection) -> None:
         self._connections.discard(connection)
@@ -200,7 +203,7 @@ class Target:
         self._connections.add(connection)
         connection.retire_in(shortened(self._settings.lifetime))
         if self._waiting:
-            next(iter(self._waiting)).timings.connect = self._clock.monotonic() - started
+            next(iter(self._waiting)).connect = self._clock.monotonic() - started
         self.released(connection)
 
     def _connected(self, task: asyncio.Task[None]) -> None:

@@ -142,7 +142,7 @@ async def fetch(
 ) -> tuple[int, bytes]:
     response = await pool.send("u", head, body)
     try:
-        return response.status, b"".join([piece async for piece in response.chunks()])
+        return response.answer.status, b"".join([piece async for piece in response.chunks()])
     finally:
         await response.aclose()
 

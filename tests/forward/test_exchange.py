@@ -311,7 +311,7 @@ async def test_an_early_answer_stops_the_upload_and_its_connection_is_not_used_a
 
     async with serving(handle) as server, upstreams(server.url) as pool:
         response = await pool.send("u", POST, endless(taken))
-        assert response.status == 413
+        assert response.answer.status == 413
         assert [piece async for piece in response.chunks()] == [b"no"]
         await response.aclose()
         count = len(taken)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.forward.headers import inbound, outbound, usage_units
+from gateway.forward.headers import inbound, outbound
 from gateway.pipeline.call import Call, Customer
 from gateway.pipeline.chain import Chain
 from gateway.pipeline.policy import Phase, Policy
@@ -191,12 +191,3 @@ def test_a_header_that_the_operator_has_tenants_named_in_is_dropped() -> None:
 def test_redirects_and_cookies_of_the_upstream_pass_untouched() -> None:
     fields = [(b"location", b"http://elsewhere.example/a?b"), (b"set-cookie", b"a=1; Path=/"), (b"set-cookie", b"b=2")]
     assert came_in([*fields, (b"Content-Length", b"5")]) == [*fields, (b"content-length", b"5")]
-
-
-@pytest.mark.parametrize(
-    ("values", "units"),
-    [([b"12"], 12), ([b"0"], 0), ([], None), ([b"1", b"1"], None), ([b"-1"], None), ([b"1.5"], None), ([b""], None),
-     ([b"1" * 10], None), (["\u0661".encode()], None)],
-)  # fmt: skip
-def test_units_are_read_from_a_plain_number_only(values, units):
-    assert usage_units([(b"x-usage-units", value) for value in values]) == units

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -19,7 +20,8 @@ from gateway.errors import (
     Refused,
 )
 from gateway.forward import target
-from gateway.forward.pool import NotSent, OutboundHead
+from gateway.forward.exchange import Exchange
+from gateway.forward.pool import NotSent, OutboundHead, UpstreamResponse, Upstreams
 
 from .servers import GET, OK, POST, Peer, answering, certificate, fetch, pieces, refusal_of, serving, upstreams
 
@@ -352,6 +354,36 @@ async def test_what_is_not_idempotent_is_never_sent_twice(head: OutboundHead, bo
         await fetch(pool)
         assert await refusal_of(pool, head, body) is UPSTREAM_CLOSED
         assert server.connections == 1
+
+
+async def fetch_ready(pool: Upstreams, method: str, opening: bytes) -> None:
+    response = UpstreamResponse()
+    await response.opened(Exchange(pool.chooser("u"), method, opening, response), None)
+    async for _ in response.chunks():
+        pass
+    await response.aclose()
+
+
+async def test_a_request_whose_bytes_are_ready_goes_out_as_it_is() -> None:
+    opening, seen = b"POST /y HTTP/1.1\r\nHost: a.example\r\nContent-Length: 2\r\n\r\nhi", list[bytes]()
+
+    async def handle(peer: Peer) -> None:
+        seen.append(await peer.reader.readexactly(len(opening)))
+        await peer.say(OK)
+        seen.append(await peer.gone())
+
+    async with serving(handle) as server, upstreams(server.url) as pool:
+        await fetch_ready(pool, "POST", opening)
+    assert seen[0] == opening
+
+
+async def test_a_request_whose_bytes_are_ready_is_sent_once_more_only_where_its_method_allows() -> None:
+    for method, connections in (("PUT", 2), ("POST", 1)):
+        async with serving(hanging_up_at_the_second_request) as server, upstreams(server.url) as pool:
+            await fetch(pool)
+            with nullcontext() if method == "PUT" else pytest.raises(Refused):
+                await fetch_ready(pool, method, method.encode() + b" /y HTTP/1.1\r\nHost: a.example\r\n\r\n")
+            assert server.connections == connections
 
 
 async def test_a_request_whose_body_was_streamed_is_never_sent_twice() -> None:
