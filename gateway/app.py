@@ -19,7 +19,7 @@ from gateway.decision import Decider
 from gateway.edge.observe import Observer
 from gateway.edge.request import RequestReader
 from gateway.errors import SHUTTING_DOWN, Refused
-from gateway.express import Express
+from gateway.express.server import Express
 from gateway.forward.identity import IdentitySigner
 from gateway.forward.pool import Upstreams
 from gateway.identity.keysets import KeySets
@@ -153,6 +153,7 @@ async def open_gateway(
             signer=signer,
             builtins=builtins(Usage(store).of_tenant, resources.of_tenant, clock, plans, declared.values(), signer.jwks),
             observer=Observer(metrics, log, clock),
+            clock=clock,
             body_idle=settings.listeners.public.body_idle,
         )
         tenants, keys = Tenants(changes), Keys(changes, settings.identity.key_prefix)

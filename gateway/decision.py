@@ -30,6 +30,7 @@ from gateway.pipeline.limits import refusal, shadowed
 from gateway.pipeline.lookup import Lookup, Record, TenantByRef
 from gateway.pipeline.memo import IdentityMemo
 from gateway.pipeline.policy import Authenticator
+from gateway.pipeline.precedent import Precedent
 from gateway.pipeline.principal import ANONYMOUS, Principal
 from gateway.pipeline.question import Admit, Answer, Changed, Denied, FetchKeys, Granted, Question, ReadBody, Resolve, WholeBody
 from gateway.pipeline.request import InboundRequest
@@ -72,12 +73,14 @@ class Trail:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The request may go on. It must be settled exactly once, whatever happens to it."""
+    """The request may go on. It must be settled exactly once, whatever happens to it. `precedent` is None where the next one
+    with the same head has to be decided anew."""
 
     route: Route
     call: Call
     standings: Sequence[Standing] = ()
     charge: object = None
+    precedent: Precedent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class Decider:
         if route.chain.cross_origin is not None and _is_preflight(request):
             return (yield from _preflight(route, request))
         credential = yield from self._credential(route.chain, request)
+        is_known = credential is None or credential.reusable is None or credential.proven is not None
         needs_body = credential is not None and credential.claim.needs_body
         body = (yield from _whole_body(route.max_body)) if needs_body else None
         sight = _Sight(self._records, route.stale_for)
@@ -151,10 +155,12 @@ class Decider:
                 raise
             fixed = route.chain.demands_by_caller and call.principal.nonce is None
             question = Admit(call, sight.basis, demands, route.stale_for, fixed)
-            verdict = self._take(question) or (yield question)
+            taken = self._take(question)
+            verdict = taken or (yield question)
             if isinstance(verdict, Granted):
                 trail.shadowed = tuple(dict.fromkeys([*noted, *shadowed(verdict.standings)]))
-                return Admission(route, call, verdict.standings, verdict.charge)
+                precedent = Precedent.of(route.chain, question, credential) if taken and is_known else None
+                return Admission(route, call, verdict.standings, verdict.charge, precedent)
             if isinstance(verdict, Denied):
                 raise refusal(verdict.standings, older=route.x_ratelimit_headers)
             assert isinstance(verdict, Changed)
@@ -168,8 +174,8 @@ class Decider:
         reusable = chain.reusable.get(authenticator)
         proven = None if reusable is None else self._verified.find(reusable, request)
         if proven is not None:
-            return Credential(proven.claim, reusable, proven)
-        return Credential((yield from _claim(authenticator, request)), reusable)
+            return Credential(proven.claim, authenticator, reusable, proven)
+        return Credential((yield from _claim(authenticator, request)), authenticator, reusable)
 
     def _identify(
         self,

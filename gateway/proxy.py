@@ -28,7 +28,7 @@ from gateway.forward.exchange import UpstreamAborted
 from gateway.forward.stream import UpstreamResponse
 from gateway.forward.websocket import tunnel
 from gateway.ledger.ledger import Outcome
-from gateway.ledger.settlement import Receipt
+from gateway.ledger.receipt import Receipt
 from gateway.pipeline.question import ReadBody
 from gateway.transaction import Decided, Machine, Transaction
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -128,6 +129,10 @@ def stop_signalled() -> asyncio.Event:
 
 async def serve_until(stop: asyncio.Event, listenings: Sequence[Listening], drain: Callable[[], None]) -> None:
     """Serve all until `stop`, or until one ends; then call `drain`, and stop them one after another."""
+    # What the start has made stays. The garbage collector would look at it again and again, for up to a tenth of a second each
+    # time, in which no client is answered.
+    gc.collect()
+    gc.freeze()
     servers = [asyncio.create_task(listening.run()) for listening in listenings]
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([*servers, stopped], return_when=asyncio.FIRST_COMPLETED)

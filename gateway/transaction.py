@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gateway.api.billing import Builtin
+from gateway.clock import Clock
 from gateway.decision import Admission, Ask, Decider, Reply
 from gateway.edge.observe import Observer
 from gateway.edge.request import RequestReader
@@ -18,7 +19,7 @@ from gateway.forward.response_head import ResponseHead
 from gateway.identity.keysets import KeySets
 from gateway.ledger.ledger import Effect, Ledger, Outcome
 from gateway.ledger.outage import Outage
-from gateway.ledger.settlement import Receipt
+from gateway.ledger.receipt import Receipt
 from gateway.pipeline.limits import limit_headers, overruns
 from gateway.pipeline.question import Admit, Answer, FetchKeys, Question, Resolve
 from gateway.pipeline.request import InboundRequest
@@ -41,6 +42,7 @@ class Machine:
     signer: IdentitySigner
     builtins: Mapping[str, Builtin]
     observer: Observer
+    clock: Clock
     body_idle: float
 
     async def look_up(self, question: Question) -> Answer:
@@ -88,6 +90,17 @@ class Transaction:
         self.admission = admission
         self.answer_headers.update(limit_headers(admission.standings, older=admission.route.x_ratelimit_headers))
 
+    def take_over(self, admission: Admission, answer_headers: Mapping[str, str], started: float) -> None:
+        """The request was admitted without having been decided anew, and its upstream asked. `started`: when it came, on the
+        monotonic clock; `answer_headers` are ours for the answer, but for those of limits."""
+        sighting, call = self.sighting, admission.call
+        sighting.started, sighting.request, sighting.upstream_asked = started, call.request, True
+        trail = sighting.trail
+        trail.route, trail.principal = admission.route, call.principal
+        trail.tenant = None if call.customer is None else call.customer.tenant
+        trail.answer_headers.update(answer_headers)
+        self.admit(admission)
+
     def outbound(self, length: int | None = None) -> OutboundHead:
         """The head toward the upstream, which is about to be asked; `length` is that of a streamed body, where it is known."""
         assert self.admission is not None
@@ -128,7 +141,8 @@ class Transaction:
             return
         if outcome is not Outcome.REFUND:
             sighting.overruns = overruns(admission.standings, sighting.usage_units)
-        self.machine.ledger.settle_soon(admission.charge, outcome, sighting.usage_units, self._effect())
+        effect = Effect.NOTHING if sighting.not_sent or not sighting.upstream_asked else effect_of(sighting.upstream_status)
+        self.machine.ledger.settle_soon(admission.charge, outcome, sighting.usage_units, effect)
 
     def observe(self, status: int, received: int, sent: int) -> None:
         """`status` is what the client was answered, 0 where nothing was; `received` and `sent` are bytes of the bodies."""
@@ -136,12 +150,10 @@ class Transaction:
         sighting.status, sighting.received, sighting.sent = status, received, sent
         self.machine.observer.observe(sighting)
 
-    def _effect(self) -> Effect:
-        """What the request has done at the upstream. A 5xx says that something went wrong there, not how far it got."""
-        sighting = self.sighting
-        status = sighting.upstream_status
-        if sighting.not_sent or not sighting.upstream_asked:
-            return Effect.NOTHING
-        if status is None or status >= 500 or 300 <= status < 400:
-            return Effect.UNKNOWN
-        return Effect.DONE if status < 300 else Effect.NOTHING
+
+def effect_of(status: int | None) -> Effect:
+    """What a request has done at the upstream that answered so, None where it was asked and did not. A 5xx says that something
+    went wrong there, not how far it got."""
+    if status is None or status >= 500 or 300 <= status < 400:
+        return Effect.UNKNOWN
+    return Effect.DONE if status < 300 else Effect.NOTHING

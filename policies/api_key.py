@@ -24,7 +24,7 @@ from gateway.errors import (
 from gateway.pipeline.claim import Evidence
 from gateway.pipeline.lookup import Lookup, OwnerOfKey, TenantById, TenantByRef, TenantBySlug
 from gateway.pipeline.memo import IdentityMemo
-from gateway.pipeline.policy import Phase, PolicyConfig, Setup
+from gateway.pipeline.policy import Phase, PolicyConfig, RestsOn, Setup
 from gateway.pipeline.principal import Principal
 from gateway.pipeline.request import InboundRequest
 from gateway.tenancy.credential import ApiKey as StoredKey
@@ -39,6 +39,7 @@ class ApiKey:
     """`Authorization: Bearer tg_live_…` or `X-Api-Key: tg_live_…`. Other bearer tokens are none of its business."""
 
     phase: ClassVar[Phase] = Phase.AUTHENTICATE
+    rests_on: ClassVar[RestsOn] = "head"
     missing: ClassVar[Problem] = KEY_MISSING
     challenge: ClassVar[str] = 'Bearer realm="tenantgate"'
 
@@ -155,4 +156,5 @@ def _principal(key: StoredKey, org: str) -> Principal:
         environment=key.environment,
         allowed_domain_ids=key.allowed_domain_ids,
         rate=key.rate,
+        until=min((end for end in (key.revoked_at, key.expires_at) if end is not None), default=None),
     )

@@ -9,14 +9,14 @@ from pydantic import Field, model_validator
 
 from gateway.pipeline.call import Call
 from gateway.pipeline.demand import Slot
-from gateway.pipeline.policy import Mode, ModeConfig, Phase, Setup
+from gateway.pipeline.policy import Mode, ModeConfig, Phase, RestsOn, Setup
 
 
 class Concurrency:
     """Without a `limit` it is the plan's, over all routes that ask so. A `limit` given here is this route's alone."""
 
     phase: ClassVar[Phase] = Phase.ADMIT
-    by_caller: ClassVar[bool] = True
+    rests_on: ClassVar[RestsOn] = "caller"
 
     class Config(ModeConfig):
         limit: Annotated[int, Field(ge=0)] | None = None

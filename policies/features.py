@@ -8,11 +8,12 @@ from pydantic import Field
 
 from gateway.errors import FEATURE_NOT_IN_PLAN, Refused
 from gateway.pipeline.call import Call
-from gateway.pipeline.policy import Mode, ModeConfig, Phase, Setup
+from gateway.pipeline.policy import Mode, ModeConfig, Phase, RestsOn, Setup
 
 
 class Features:
     phase: ClassVar[Phase] = Phase.ENTITLEMENT
+    rests_on: ClassVar[RestsOn] = "head"
 
     class Config(ModeConfig):
         require: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]

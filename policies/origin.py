@@ -10,7 +10,7 @@ from typing import ClassVar
 from gateway.errors import AMBIGUOUS_CREDENTIALS, BAD_REQUEST, KEY_INVALID, ORIGIN_NOT_ALLOWED, Refused
 from gateway.pipeline.call import Call
 from gateway.pipeline.lookup import Lookup, OwnerOfWidgetKey, Record, TenantByOrigin
-from gateway.pipeline.policy import Mode, ModeConfig, Phase, Setup
+from gateway.pipeline.policy import Mode, ModeConfig, Phase, RestsOn, Setup
 from gateway.pipeline.request import InboundRequest
 from gateway.tenancy.keytext import is_widget_key
 from gateway.tenancy.tenant import Tenant
@@ -39,6 +39,7 @@ class Origin:
     themselves by a secret, and a browser keeps pages of other origins from reading their answers."""
 
     phase: ClassVar[Phase] = Phase.ENTITLEMENT
+    rests_on: ClassVar[RestsOn] = "head"
 
     class Config(ModeConfig):
         pass

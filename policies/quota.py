@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from gateway.errors import BODY_TOO_LARGE, INVALID_BODY, Refused
 from gateway.pipeline import demand
 from gateway.pipeline.call import Call
-from gateway.pipeline.policy import Mode, ModeConfig, Phase, PolicyConfig, Setup
+from gateway.pipeline.policy import Mode, ModeConfig, Phase, PolicyConfig, RestsOn, Setup
 from gateway.pipeline.strict_json import parse_json
 
 # So many in one request are a mistake, and every sum of them stays exact.
@@ -55,7 +55,7 @@ class Quota:
         self._units = config.reserve or config.units or 1
         self._told = config.units_from == "upstream"
         self.reads_body = self._field is not None
-        self.by_caller = not self.reads_body
+        self.rests_on: RestsOn = "request" if self.reads_body else "caller"
 
     def demands(self, call: Call) -> Iterable[demand.Quota]:
         customer = call.require_customer()

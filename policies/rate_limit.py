@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from gateway.pipeline.call import Call
 from gateway.pipeline.demand import Rate, RateScope
-from gateway.pipeline.policy import Mode, ModeConfig, Phase, Setup
+from gateway.pipeline.policy import Mode, ModeConfig, Phase, RestsOn, Setup
 from gateway.tenancy import plan
 
 
@@ -48,7 +48,7 @@ class RateLimit:
         self._limit = None if config.rate is None else plan.RateLimit.parse(config.rate, config.burst)
         self._name = config.name or ("tenant" if self._limit is None else setup.route)
         self._route = setup.route
-        self.by_caller = config.per != "client_ip"
+        self.rests_on: RestsOn = "head" if config.per == "client_ip" else "caller"
 
     def demands(self, call: Call) -> Iterable[Rate]:
         if self._limit is not None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gateway.errors import INSUFFICIENT_SCOPE, Refused
 from gateway.pipeline.call import Call
-from gateway.pipeline.policy import Mode, ModeConfig, Phase, Setup
+from gateway.pipeline.policy import Mode, ModeConfig, Phase, RestsOn, Setup
 
 # RFC 6749, 3.3: no space, quote or backslash, so that the scopes can stand in a quoted string of `WWW-Authenticate`.
 Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")]
@@ -16,6 +16,7 @@ Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")]
 
 class Scopes:
     phase: ClassVar[Phase] = Phase.RIGHT
+    rests_on: ClassVar[RestsOn] = "head"
 
     class Config(ModeConfig):
         require: Annotated[tuple[Scope, ...], Field(min_length=1)]

@@ -8,7 +8,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from gateway.pipeline.call import Call
-from gateway.pipeline.policy import Phase, PolicyConfig, Setup
+from gateway.pipeline.policy import Phase, PolicyConfig, RestsOn, Setup
 
 _VISIBLE = re.compile(r"[!-$&-~]*")  # visible ASCII but `%`
 _SAFE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
@@ -19,7 +19,7 @@ class TenantHeaders:
     different subjects never look the same and none can end a header. What is not known is not sent."""
 
     phase: ClassVar[Phase] = Phase.STAMP
-    by_caller: ClassVar[bool] = True
+    rests_on: ClassVar[RestsOn] = "caller"
 
     class Config(PolicyConfig):
         pass

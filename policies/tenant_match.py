@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from gateway.errors import TENANT_HEADER_MISSING, TENANT_MISMATCH, Refused
 from gateway.pipeline.call import Call
-from gateway.pipeline.policy import Phase, PolicyConfig, Setup
+from gateway.pipeline.policy import Phase, PolicyConfig, RestsOn, Setup
 from gateway.tenancy.ids import parse_id
 
 
@@ -14,6 +14,7 @@ class TenantMatch:
     """Slugs are compared byte for byte: no case folding, no normalisation. Anonymous callers pass; they have no tenant."""
 
     phase: ClassVar[Phase] = Phase.MATCH
+    rests_on: ClassVar[RestsOn] = "head"
 
     class Config(PolicyConfig):
         pass

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from gateway.errors import TENANT_ARCHIVED, TENANT_PROVISIONING, TENANT_READ_ONLY, TENANT_SUSPENDED, Refused
 from gateway.pipeline.call import Call
-from gateway.pipeline.policy import Phase, PolicyConfig, Setup
+from gateway.pipeline.policy import Phase, PolicyConfig, RestsOn, Setup
 from gateway.tenancy.tenant import Status
 
 _PROVISIONING_WAIT = 5  # seconds; setting up a schema takes about as long
@@ -16,6 +16,7 @@ class TenantStatus:
     """Calls without a tenant pass: there is no state to look at."""
 
     phase: ClassVar[Phase] = Phase.STATE
+    rests_on: ClassVar[RestsOn] = "head"
 
     class Config(PolicyConfig):
         suspended: Literal["refuse", "read"] = "refuse"

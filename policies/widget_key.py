@@ -9,7 +9,7 @@ from typing import ClassVar
 from gateway.errors import AMBIGUOUS_CREDENTIALS, KEY_INVALID, KEY_MISSING, Problem, Refused
 from gateway.pipeline.claim import Evidence
 from gateway.pipeline.lookup import OwnerOfWidgetKey
-from gateway.pipeline.policy import Phase, PolicyConfig, Setup
+from gateway.pipeline.policy import Phase, PolicyConfig, RestsOn, Setup
 from gateway.pipeline.principal import Principal
 from gateway.pipeline.request import InboundRequest
 from gateway.tenancy.keytext import is_widget_key
@@ -23,6 +23,7 @@ class WidgetKey:
     """`X-Widget-Key: pk_…` or `?public_key=pk_…`."""
 
     phase: ClassVar[Phase] = Phase.AUTHENTICATE
+    rests_on: ClassVar[RestsOn] = "head"
     requires: ClassVar[tuple[str, ...]] = ("origin",)
     """Policies that must stand in the same route: anybody can read the key, so it is worth nothing without them."""
     missing: ClassVar[Problem] = KEY_MISSING
@@ -61,5 +62,5 @@ class PresentedWidgetKey:
         for key in tenant.widget_keys:
             if hmac.compare_digest(key.value, self.lookup.key) and (key.not_after is None or now < key.not_after):
                 name = key.value[:_ID_LENGTH]
-                return Principal(method="widget", subject=name, org=tenant.org, credential_id=name)
+                return Principal(method="widget", subject=name, org=tenant.org, credential_id=name, until=key.not_after)
         raise Refused(KEY_INVALID)

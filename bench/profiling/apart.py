@@ -98,7 +98,7 @@ def _proving(inside: Inside, route: str) -> Callable[[InboundRequest], object]:
     def prove(asked: InboundRequest) -> object:
         if reusable is not None:
             verified.find(reusable, asked)
-        return Credential(policy.authenticate(asked), reusable).prove(tenant, None, verified, asked)
+        return Credential(policy.authenticate(asked), policy, reusable).prove(tenant, None, verified, asked)
 
     return prove
 

@@ -69,6 +69,11 @@ def answer_fields(fields: Fields, extra: Mapping[str, str], request_id: str) -> 
     return headers
 
 
+def field_lines(headers: Iterable[tuple[str, str]]) -> bytes:
+    """Headers of ours as they stand in an answer, each with its end."""
+    return "".join([f"{name.lower()}: {value}\r\n" for name, value in headers]).encode("latin-1")
+
+
 def date() -> bytes:
     """The present second, as `Date` has it."""
     return _date(int(time()))

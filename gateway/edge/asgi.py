@@ -27,7 +27,10 @@ class AsgiServer:
         self._app = app
         self.body_idle = body_idle
 
-    def serve(self, connection: ClientConnection, head: Head, body: bytes | None) -> AsgiRequest:
+    def recall(self, connection: ClientConnection, block: bytes) -> None:
+        return None
+
+    def serve(self, connection: ClientConnection, head: Head, body: bytes | None, block: bytes) -> AsgiRequest:
         return AsgiRequest(connection, head, body, self._app)
 
 

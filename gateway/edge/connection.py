@@ -11,6 +11,7 @@ answered when its turn has come. Nothing is read as a request after it.
 from __future__ import annotations
 
 import asyncio
+from asyncio import AbstractEventLoop as Loop
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -35,12 +36,7 @@ class ClientConnection(asyncio.Protocol):
     being answered, by what `outgoing` frames: where that is not `persistent`, it is the last one."""
 
     def __init__(
-        self,
-        server: Server,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
+        self, server: Server, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Loop | None = None
     ) -> None:
         self.loop = _loop or asyncio.get_event_loop()
         self.config = config
@@ -69,11 +65,14 @@ class ClientConnection(asyncio.Protocol):
         self._deadline.set(HEAD_WITHIN)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._leave()
+        if self.handler is not None:
+            self.handler.gone()
+
+    def _leave(self) -> None:
         self._closed = True
         self._deadline.close()
         self.connections.discard(self)
-        if self.handler is not None:
-            self.handler.gone()
 
     def eof_received(self) -> None:
         """A client that sends no more is taken for gone, as most servers do. The transport closes."""
@@ -82,13 +81,13 @@ class ClientConnection(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """No more requests after this one, or after one more where the client can't know yet."""
-        self._is_ending = True
+        self._is_ending, self.outgoing.persistent = True, False
         if not self._busy:
             self.loop.call_later(LAST_CALL, self._close_unless_busy)
 
     def expire(self) -> None:
         """The time for requests in flight is over. Whoever answers may do so once more, and soon."""
-        self._is_ending = True
+        self._is_ending, self.outgoing.persistent = True, False
         if self.handler is not None:
             self.handler.broken(Refused(SHUTTING_DOWN))
         self._expired = self.handler is not None
@@ -98,7 +97,7 @@ class ClientConnection(asyncio.Protocol):
         if self._lingering or self._closed:
             return
         incoming = self._incoming
-        incoming.received = incoming.received + data if incoming.received else data
+        incoming.received += data
         if not self._busy:
             self._advance()
         elif not incoming.complete and self._wants_body:
@@ -141,11 +140,9 @@ class ClientConnection(asyncio.Protocol):
     def start(self, status: int, fields: Fields, *, sized: bool) -> None:
         """The head of the answer, without framing but `Content-Length`. It leaves with the first piece of the body, or at the
         end of this turn of the loop. `sized`: `fields` tell the body's length, or there is none.
-
         What follows on a connection whose request was not read to its end is no request, so the answer ends it.
         """
-        if not self._incoming.complete or self._is_ending:
-            self.outgoing.persistent = False
+        self.outgoing.persistent = self.outgoing.persistent and self._incoming.complete
         self._pipe.hold(self.outgoing.start(status, fields, sized=sized))
 
     def write(self, piece: bytes) -> None:
@@ -154,11 +151,15 @@ class ClientConnection(asyncio.Protocol):
 
     def finish(self, piece: bytes = b"") -> None:
         """The last piece. The connection goes on to the next request, or closes."""
-        self._pipe.send(self.outgoing.last(piece))
+        self.reply(self.outgoing.last(piece))
+
+    def reply(self, answer: bytes) -> None:
+        """All that is left of an answer, framed already. A whole one only where `outgoing` is persistent."""
+        self._pipe.send(answer)
         self.handler = None
         if self._closed:
             return
-        if not self.outgoing.persistent or self._is_ending:
+        if not self.outgoing.persistent:
             self._end()
             return
         self._busy = False
@@ -174,8 +175,7 @@ class ClientConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Drop the connection, where an answer must not look as if it had ended well. The handler hears nothing more."""
         self.handler = None
-        self._closed = True
-        self._deadline.close()
+        self._leave()
         self._pipe.reset() if self.outgoing.ends_with_connection else self.transport.abort()
 
     # Reading requests
@@ -188,34 +188,35 @@ class ClientConnection(asyncio.Protocol):
             if head is None:
                 break
             left -= 1
-            self._begin(read_head(head) if isinstance(head, bytes) else head)
+            self._begin(head)
         self._advancing = False
-        if self._may_read and not left:
-            self.loop.call_soon(self._advance)
-        elif self._may_read:
+        if not self._may_read:
+            return
+        if left:
             self._pipe.resume_reading()
             self._watch_head()
+        else:
+            self.loop.call_soon(self._advance)
 
     @property
     def _may_read(self) -> bool:
         """Whether it is time for another request: not while the client does not take the answers to those before it."""
         return not (self._busy or self._closed or self._lingering) and self._pipe.is_writable
 
-    def _begin(self, head: Head) -> None:
+    def _begin(self, read: bytes | Head) -> None:
+        block, head = (b"", read) if isinstance(read, Head) else (read, self._server.recall(self, read) or read_head(read))
         self.server_state.total_requests += 1
         if head.to_websocket and head.fault is None:
             head.fault = handshake_fault(head)
             if head.fault is None:
-                self._deadline.close()
-                self._closed = True
-                self.connections.discard(self)
+                self._leave()
                 self._pipe.resume_reading()
                 become_websocket(self, head, self._incoming.received)
                 return
         self._busy, self._in_head, self._wants_body, self._idle = True, False, False, False
-        self.outgoing = Outgoing(head)
+        self.outgoing = Outgoing(head, is_last=self._is_ending)
         self._deadline.lift()
-        handler = self._server.serve(self, head, self._incoming.begin_body(head))
+        handler = self._server.serve(self, head, self._incoming.begin_body(head), block)
         self.handler = None if self._closed else handler
 
     def _read_body(self) -> None:

@@ -40,6 +40,9 @@ class Server(Protocol):
     def body_idle(self) -> float:
         """Seconds for which a body that is wanted, or a client that should read, may stand still."""
 
-    def serve(self, connection: ClientConnection, head: Head, body: bytes | None) -> Handler | None:
-        """Take a request. `body` is None where it is still to come: `Handler.body` brings it. Returns None where the answer has
-        been finished already. Does not raise."""
+    def recall(self, connection: ClientConnection, block: bytes) -> Head | None:
+        """The head that `block` holds, where the very same one was read before; it need not have its fields."""
+
+    def serve(self, connection: ClientConnection, head: Head, body: bytes | None, block: bytes) -> Handler | None:
+        """Take a request. `body` is None where it is still to come: `Handler.body` brings it. `block` is the head as it was
+        sent, empty where it is broken. Returns None where the answer has been finished already. Does not raise."""

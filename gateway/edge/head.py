@@ -6,6 +6,7 @@ Nothing here is repaired. What the fields mean, and whether they are welcome, is
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.errors import BAD_REQUEST, HEADERS_TOO_LARGE, Refused
@@ -86,6 +87,19 @@ def read_head(block: bytes) -> Head:
     if framing:
         _frame(head)
     return head
+
+
+def value_spans(block: bytes) -> Sequence[slice]:
+    """Where in the `block` of a good head the values of its fields stand."""
+    spans, at = [], block.find(b"\r\n") + 2
+    while at > 1:
+        end = block.find(b"\r\n", at)
+        line = block[at : end if end >= 0 else len(block)]
+        value = line.partition(b":")[2]
+        start = at + len(line) - len(value.lstrip(b" \t"))
+        spans.append(slice(start, start + len(value.strip(b" \t"))))
+        at = end + 2
+    return spans
 
 
 def _frame(head: Head) -> None:

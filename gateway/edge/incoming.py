@@ -33,7 +33,7 @@ class Incoming:
             at += 2
         if at:
             data, self._searched = data[at:], 0
-        end = data.find(b"\r\n\r\n", max(0, self._searched - 3))
+        end = data.find(b"\r\n\r\n", self._searched - 3 if self._searched > 3 else 0)
         if 0 <= end <= MAX_HEAD:
             self.received, self._searched, self._has_begun = data[end + 4 :], 0, False
             return data[:end]

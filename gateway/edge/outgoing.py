@@ -11,6 +11,11 @@ _LINES = {status.value: b"HTTP/1.1 %d %b" % (status, status.phrase.encode("ascii
 Fields = list[tuple[bytes, bytes]]
 
 
+def status_line(status: int) -> bytes:
+    """Without its end."""
+    return _LINES.get(status) or b"HTTP/1.1 %d " % status
+
+
 class Outgoing:
     """The answer to the request of `head`. `persistent`: the connection goes on after it. `ends_with_connection`: nothing else
     tells the client where its body ends."""
@@ -26,13 +31,13 @@ class Outgoing:
         "persistent",
     )
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Head, *, is_last: bool = False) -> None:
         # The head itself holds the client's secrets, and a kept connection may be idle for long.
         self._asks_head, self._is_current = head.method == "HEAD", head.current
         self._chunked = self._bodiless = False
         self._started = self.ends_with_connection = False
         self._waits = head.continues
-        self.persistent = head.persistent and head.fault is None
+        self.persistent = head.persistent and head.fault is None and not is_last
 
     def interim(self) -> bytes:
         """What a client is told that waits before it sends the body (RFC 9110, 10.1.1), once."""
@@ -43,7 +48,7 @@ class Outgoing:
         """The head. `fields` name no framing but `Content-Length`; `sized`: they do, or there is no body."""
         self._started = True
         self._bodiless = self._asks_head or status in (204, 304)
-        lines = [_LINES.get(status) or b"HTTP/1.1 %d " % status, *map(b": ".join, fields)]
+        lines = [status_line(status), *map(b": ".join, fields)]
         if not (sized or self._bodiless):
             if self._is_current:
                 self._chunked = True

@@ -195,15 +195,14 @@ class UpstreamConnection(asyncio.Protocol):
     def _deliver(
         self, exchange: Exchange, answer: ResponseHead, pieces: Sequence[bytes], *, complete: bool, persistent: bool
     ) -> None:
-        sink = exchange.sink
         if not self._headed:
             self._headed = True
             exchange.first_byte = 0.0 if self._uploading else self._clock.monotonic() - self._sent_at
-            sink.head(answer)
+            exchange.sink.head(answer)
         for piece in pieces:
             if self._exchange is not exchange:
                 return
-            sink.data(piece)
+            exchange.sink.data(piece)
         if self._exchange is not exchange:
             return
         if complete:

@@ -204,6 +204,12 @@ def request_head(method: str, target: bytes, fields: Fields) -> bytes:
     return text + b"\r\n\r\n"
 
 
+def framing(method: str, length: int) -> bytes:
+    """How a request tells of a body of `length` bytes that is at hand: a line with its end; none, where there is nothing to
+    tell."""
+    return b"Content-Length: %d\r\n" % length if length or method in _WITH_BODY else b""
+
+
 def _opening(head: OutboundHead, body: bytes | None, *, streamed: bool) -> bytes:
     """What is written first: the head, and a body that is at hand."""
     framing: list[tuple[bytes, bytes]] = []

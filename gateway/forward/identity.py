@@ -46,14 +46,18 @@ class IdentitySigner:
         Requests of one caller with the same method and path share a token for `REUSED` seconds: to sign costs more than all the
         rest of a request, and whoever could replay a token within its life could replay it as well if each were signed.
         """
+        return self.signed(call, audience, now)[0]
+
+    def signed(self, call: Call, audience: str, now: float) -> tuple[str, float]:
+        """The token, and when it was signed."""
         if call.principal.nonce is not None:
-            return self._sign_for(call, audience, now)
+            return self._sign_for(call, audience, now), now
         tenant = None if call.customer is None else (call.customer.tenant.id, call.customer.tenant.version)
         subject = (call.principal, tenant, audience, call.request.method, call.request.path)
         held = self._held.get(subject)
-        if held is None or not 0 <= now - held[1] < REUSED:
+        if held is None or not is_fresh(held[1], now):
             held = self._held[subject] = (self._sign_for(call, audience, now), now)
-        return held[0]
+        return held
 
     def _sign_for(self, call: Call, audience: str, now: float) -> str:
         signed = self._head + _encoded(_claims(call, audience, int(now)))
@@ -62,6 +66,11 @@ class IdentitySigner:
     def jwks(self) -> Mapping[str, object]:
         """The public key, as a JSON Web Key Set (RFC 7517, 5)."""
         return {"keys": [dict(self._jwk)]}
+
+
+def is_fresh(signed: float, now: float) -> bool:
+    """Whether a token may still be shared."""
+    return 0 <= now - signed < REUSED
 
 
 def _claims(call: Call, audience: str, now: int) -> dict[str, object]:

@@ -94,9 +94,9 @@ class Exchange:
         commit = queue.items.get(name)
         if not isinstance(commit, Commit):
             commit = queue.items[name] = Commit(counters, lease, asyncio.get_running_loop().create_future(), forced=lazy)
+            self._arm(groups, queue, LATER if lazy else AT_ONCE)
         commit.units += units
         commit.held += held
-        self._arm(groups, queue, LATER if lazy else AT_ONCE)
         return commit
 
     async def flush(self) -> None:

@@ -58,10 +58,12 @@ class Lease:
     taken: int = 0
     asked_at: float = 0.0
     wanted_at: float = 0.0
-    # Units a second, seconds that an ask takes, how many units are worth having, and until when others may want what is idle.
+    # Units a second, seconds that an ask takes, how many units are worth having, how many are few, and until when others may
+    # want what is idle.
     demand: float = 0.0
     latency: float = 0.0
     size: int = 0
+    low_at: float = 0.0
     shared_until: float = 0.0
 
     def hold(self, units: int, now: float) -> bool:
@@ -70,7 +72,8 @@ class Lease:
             return False
         self.idle -= units
         self.busy += units
-        self.count(units, now)
+        self.taken += units
+        self.wanted_at = now
         return True
 
     def let_go(self, units: int) -> None:
@@ -99,6 +102,7 @@ class Lease:
             # Until more can be here, and then for a while.
             ahead = _AHEAD_IN_PLENTY if self.left >= _PLENTY * self.demand else _AHEAD
             self.size = min(ceil(self.demand * (ahead + 3 * self.latency)) + 1, _MOST)
+        self.low_at = self.size * _LOW
         return self.size
 
     def learn(self, extra: int, left: int, reset: float, asked: float, now: float) -> None:
@@ -124,7 +128,7 @@ class Lease:
 
     def low(self, now: float) -> float | None:
         """Within how many seconds more should be asked for, so that nobody has to wait for it; None: there is enough."""
-        if self.refilling or self.over or self.idle > self.size * _LOW or not self.size or now < self.shared_until:
+        if self.refilling or self.over or self.idle > self.low_at or not self.size or now < self.shared_until:
             return None
         # The rest of it goes by until the answer is there.
         return min(_AHEAD, self.idle / self.demand / 4)

@@ -8,28 +8,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
 from uuid import uuid4
 
 from gateway.clock import Clock
 from gateway.errors import STORE_UNAVAILABLE, Refused
 from gateway.pipeline.demand import Demand, Quota, Rate, Reserve, Slot
-from gateway.pipeline.lookup import Record
 from gateway.pipeline.question import Admit, Changed, Denied, Granted
 from gateway.store.connect import Store
-from gateway.store.lease import RECORD_LEASE
-from gateway.tenancy.period import period_end, period_of
+from gateway.tenancy.period import period_of
 
 from .ask import Ask
 from .asking import BACK_WITHIN, Asking, Kind, Verdict
 from .charge import Charge, Effect, Outcome
 from .deferral import Deferral
-from .exchange import AT_ONCE, LATER, Exchange
-from .items import Forget, RenewRecord
+from .exchange import AT_ONCE, Exchange
+from .items import Forget
 from .lease import Lease
 from .local import Local
-from .naming import bucket_of, name_of, period_bounds, record_keys, tag_of
-from .settlement import Receipt, Settlement
+from .naming import bucket_of, name_of, period_bounds, tag_of
+from .receipt import Receipt
+from .remembered import Remembered
+from .settlement import Settlement
 from .upkeep import Upkeep
 from .wanted import Wanted
 
@@ -40,20 +39,6 @@ _TRIES = 3
 # How long those who hold idle units get to give them back, in seconds; the last ask after them decides.
 _RECALL_PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 _CLOSE = 2.0
-
-
-class Remembered(Protocol):
-    def forget(self, record: Record) -> None:
-        """The record has changed in the store."""
-
-    def learn(self, record: Record, asked: float) -> None:
-        """The store has leased the record in answer to what was asked at `asked`, on the monotonic clock."""
-
-    def leased(self, record: Record) -> bool:
-        """Whether no change of the record can have answered yet."""
-
-    def lease_left(self, record: Record) -> float:
-        """For how many more seconds it is leased; 0 where it is not."""
 
 
 class Ledger:
@@ -72,14 +57,14 @@ class Ledger:
         self._records = records
         self._clock = clock
         self._store_time = store_time
-        self._period = period_of(clock.now())
-        self._period_ends = clock.monotonic() + period_end(self._period) - clock.now()
         # Names this ledger in the store, and no other that ever was.
         self._name, self._requests = uuid4().hex, 0
         self._exchange = Exchange(store, clock, store_time, self._name)
         self._upkeep = Upkeep(self._exchange, clock, self._name)
         self._book = self._upkeep.book
-        self._local = Local(store, self._book)
+        self._local = Local(store, self._upkeep, self._exchange, records, clock)
+        self.order, self.take_order = self._local.order, self._local.take
+        self.standings, self.numbers = self._local.standings, self._local.numbers
         self._settlement = Settlement(self._exchange, self._upkeep.restore, deferral)
         self.last_lease = self._book.last
         self.recalled = self._upkeep.recalled
@@ -89,25 +74,9 @@ class Ledger:
 
     def take(self, question: Admit) -> Granted | None:
         """Admit by what this worker holds, records included; None where the store has to be asked."""
-        now, basis = self._clock.monotonic(), question.basis
-        renewed = RECORD_LEASE
-        for record in basis:
-            renewed = min(renewed, self._records.lease_left(record))
-        if renewed <= 0:
-            return None
-        left = self._period_ends - now
-        if left <= 0 and any(isinstance(one, Quota) for one in question.demands):
-            return None
-        places = self._local.hold(question, self._period, now)
-        if places is None:
-            return None
-        for place in places:
-            if place.lease is not None:
-                self._upkeep.refill(place.lease, now)
-        if renewed < RECORD_LEASE / 2:
-            for record in basis:
-                self._renew(record)
-        return self._local.grant(question, places, self._period, left, now)
+        order = self.order(question)
+        charge = self.take_order(order)
+        return None if charge is None else Granted(self._local.standings(order), charge)
 
     async def admit(self, question: Admit) -> Granted | Denied | Changed:
         """Check all demands and take all of them, or none, provided that the basis is current.
@@ -127,7 +96,7 @@ class Ledger:
                 continue
             if verdict.kind is Kind.PERIOD:
                 tries += 1
-                self._period = period_of(verdict.now / 1_000_000)
+                self._local.period = period_of(verdict.now / 1_000_000)
                 continue
             if verdict.kind is Kind.CHANGED:
                 for record in verdict.changed:
@@ -177,18 +146,18 @@ class Ledger:
             )
             for demand in question.demands
         ]
-        return Ask(self._store, question, wanted, self._period)
+        return Ask(self._store, question, wanted, self._local.period)
 
     def _lease(self, question: Admit, demand: Demand) -> Lease | None:
         if not isinstance(demand, Rate | Quota | Slot) or (isinstance(demand, Quota) and demand.unbounded):
             return None
-        tag, name = tag_of(question.call, demand), name_of(question.call, demand, self._period)
+        tag, name = tag_of(question.call, demand), name_of(question.call, demand, self._local.period)
         lease = self._book.find(tag, name)
         if lease is not None and lease.ended(self._clock.monotonic()):
             # The store may have taken its units back, or is about to.
             lease.give_up()
             lease = None
-        return lease or self._book.open(tag, name, bucket_of(self._store.keys, question.call, demand, tag, self._period))
+        return lease or self._book.open(tag, name, bucket_of(self._store.keys, question.call, demand, tag, self._local.period))
 
     def _holder(self, question: Admit) -> str:
         """The request's id is for whoever looks into the store; what follows makes the holder one of a kind."""
@@ -231,9 +200,9 @@ class Ledger:
         granted, basis = verdict.kind is Kind.GRANTED, ask.question.basis
         for record in verdict.leased:
             self._records.learn(record, ask.began)
-        left = (period_bounds(self._period)[1] - verdict.now) / 1_000_000
+        left = (period_bounds(self._local.period)[1] - verdict.now) / 1_000_000
         if any(isinstance(one, Quota) for one in ask.question.demands):
-            self._period_ends = self._clock.monotonic() + left
+            self._local.period_ends = self._clock.monotonic() + left
         self._learn(ask, granted=granted)
         standings = ask.standings(granted, self._clock.monotonic(), left)
         if not granted:
@@ -275,16 +244,3 @@ class Ledger:
         self._settlement.settle(ask.charge, Outcome.REFUND, None, Effect.NOTHING)
         for nonce in ask.nonces:
             self._exchange.add(Forget(nonce), AT_ONCE)
-
-    def _renew(self, record: Record) -> None:
-        if self._records.lease_left(record) >= RECORD_LEASE / 2:
-            return
-
-        def renewed(asked: float | None) -> None:
-            if asked is None:
-                self._records.forget(record)
-            else:
-                self._records.learn(record, asked)
-
-        item = RenewRecord(*record_keys(self._store.keys, record), record.version, renewed)
-        self._exchange.add(item, LATER, ("record", record.id))

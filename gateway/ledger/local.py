@@ -3,105 +3,120 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Release, Reserve, Slot, Standing
+from gateway.clock import Clock
+from gateway.pipeline.demand import Quota, Release, Slot, Standing
+from gateway.pipeline.lookup import Record
 from gateway.pipeline.memo import IdentityMemo
-from gateway.pipeline.question import Admit, Granted
+from gateway.pipeline.question import Admit
 from gateway.store.connect import Store
+from gateway.store.lease import RECORD_LEASE
+from gateway.tenancy.period import period_end, period_of
 
-from .book import Book
 from .charge import Charge, draw, held_resource
-from .items import Counters
-from .lease import Lease
-from .naming import name_of, tag_of
-from .standing import from_lease
-
-# Seconds after which the book is told again that a lease is of use.
-_TOUCH = 1.0
-
-
-@dataclass(slots=True)
-class Place:
-    """Where one demand of a caller is met: by `lease`, which the book has under `tag` and `name`; of what nothing bounds there
-    is none. `counters` are those of a quota. Kept from request to request where the caller's demands stay the same."""
-
-    demand: Demand
-    tag: str = ""
-    name: str = ""
-    units: int = 1
-    bounded: bool = False
-    lease: Lease | None = None
-    looked: float = 0.0
-    counters: Counters | None = None
-
-    def hold(self, book: Book, now: float) -> bool:
-        """Set the demand's units aside, if there are so many."""
-        if not self.bounded:
-            return True
-        lease = self.lease
-        if lease is None or lease.over or now - self.looked >= _TOUCH:
-            lease = self.lease = book.find(self.tag, self.name)
-            self.looked = now
-        return lease is not None and lease.hold(self.units, now)
-
-    def let_go(self) -> None:
-        if self.lease is not None:
-            self.lease.let_go(self.units)
+from .exchange import LATER, Exchange
+from .items import RenewRecord
+from .naming import record_keys
+from .place import Order, Place, places_of
+from .remembered import Remembered
+from .standing import left_and_reset
+from .upkeep import Upkeep
 
 
 class Local:
-    """What a worker can decide alone. Either all demands of a request are met, or nothing has happened."""
+    """What a worker can decide alone. Either all demands of a request are met, or nothing has happened.
 
-    def __init__(self, store: Store, book: Book) -> None:
+    `period` is the present one, and ends at `period_ends`, on the monotonic clock; both as far as the store has told.
+    """
+
+    def __init__(self, store: Store, upkeep: Upkeep, exchange: Exchange, records: Remembered, clock: Clock) -> None:
         self._store = store
-        self._book = book
+        self._upkeep = upkeep
+        self._exchange = exchange
+        self._records = records
+        self._clock = clock
         self._known = IdentityMemo[Sequence[Place]]()
+        self.period = period_of(clock.now())
+        self.period_ends = clock.monotonic() + period_end(self.period) - clock.now()
 
-    def hold(self, question: Admit, period: str, now: float) -> Sequence[Place] | None:
-        """Set aside what is demanded; None where the store has to be asked."""
+    def order(self, question: Admit) -> Order:
+        """What can be taken for any request that asks the same."""
+        period = self.period
+        if not question.fixed:
+            return Order(question, period, places_of(question, period))
         call = question.call
-        if question.fixed:
-            subjects = (question.demands, call.principal, call.customer, call.route, period)
-            places = self._known(lambda: _places(question, period), *subjects)
-        else:
-            places = _places(question, period)
+        subjects = (question.demands, call.principal, call.customer, call.route, period)
+        return Order(question, period, self._known(lambda: places_of(question, period), *subjects))
+
+    def take(self, order: Order) -> Charge | None:
+        """What is to be settled for an admitted request; None where the store has to be asked."""
+        now, basis = self._clock.monotonic(), order.question.basis
+        renewed = RECORD_LEASE
+        for record in basis:
+            renewed = min(renewed, self._records.lease_left(record))
+        if renewed <= 0 or order.period != self.period or (now >= self.period_ends and order.has_quota):
+            return None
+        if not self._hold(order.places, now):
+            return None
+        for place in order.places:
+            lease = place.lease
+            if lease is not None and lease.idle <= lease.low_at:
+                self._upkeep.refill(lease, now)
+        if renewed < RECORD_LEASE / 2:
+            for record in basis:
+                self._renew(record)
+        return self._charge(order)
+
+    def standings(self, order: Order) -> Sequence[Standing]:
+        """Of a request for which `order` has just been taken."""
+        now = self._clock.monotonic()
+        return tuple([place.standing(now, self.period_ends - now) for place in order.places])
+
+    def numbers(self, order: Order) -> Sequence[tuple[int, float]]:
+        """The same in short: of each place what remains, and the seconds until it is full or its period ends; zeros where
+        nothing bounds it."""
+        now = self._clock.monotonic()
+        left = self.period_ends - now
+        return [
+            (0, 0.0) if place.lease is None else left_and_reset(place.demand, place.lease, now, left) for place in order.places
+        ]
+
+    def _hold(self, places: Sequence[Place], now: float) -> bool:
         for count, place in enumerate(places):
-            if isinstance(place.demand, Nonce | Reserve) or not place.hold(self._book, now):
+            if not place.hold(self._upkeep.book, now):
                 for held in places[:count]:
                     held.let_go()
-                return None
-        return places
+                return False
+        return True
 
-    def grant(self, question: Admit, places: Sequence[Place], period: str, period_left: float, now: float) -> Granted:
-        """The request is admitted. `period_left` is in seconds."""
-        charge, standings, call = Charge(goes_on=question.stale_for is not None), [], question.call
-        for place in places:
+    def _charge(self, order: Order) -> Charge:
+        """Hand out what was set aside: the request is admitted."""
+        question = order.question
+        charge, call = Charge(goes_on=question.stale_for is not None), question.call
+        for place in order.places:
             demand, lease = place.demand, place.lease
             match demand:
                 case Quota():
-                    drawn = draw(self._store, call, demand, lease, period, place.counters)
+                    drawn = draw(self._store, call, demand, lease, order.period, place.counters)
                     charge.units += (drawn,)
                     place.counters = drawn.counters
                 case Slot() if lease is not None:
                     charge.slots += (lease,)
                 case Release():
                     charge.resources += (held_resource(self._store, call, demand, None),)
-            if lease is not None and isinstance(demand, Rate | Quota | Slot):
-                # First, since what is told counts what is handed out.
-                standings.append(from_lease(demand, lease, now, period_left))
+            if lease is not None:
                 lease.hand_out(place.units)
+        return charge
+
+    def _renew(self, record: Record) -> None:
+        if self._records.lease_left(record) >= RECORD_LEASE / 2:
+            return
+
+        def renewed(asked: float | None) -> None:
+            if asked is None:
+                self._records.forget(record)
             else:
-                standings.append(Standing(demand, True, None, period_left if isinstance(demand, Quota) else 0.0))
-        return Granted(tuple(standings), charge)
+                self._records.learn(record, asked)
 
-
-def _places(question: Admit, period: str) -> Sequence[Place]:
-    call, places = question.call, []
-    for demand in question.demands:
-        if isinstance(demand, Rate | Slot) or (isinstance(demand, Quota) and not demand.unbounded):
-            units = demand.units if isinstance(demand, Quota) else 1
-            places.append(Place(demand, tag_of(call, demand), name_of(call, demand, period), units, bounded=True))
-        else:
-            places.append(Place(demand))
-    return places
+        item = RenewRecord(*record_keys(self._store.keys, record), record.version, renewed)
+        self._exchange.add(item, LATER, ("record", record.id))

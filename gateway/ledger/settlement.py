@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from itertools import chain
 
-from gateway.errors import STORE_UNAVAILABLE, TENANT_QUOTA_EXCEEDED, Refused
+from gateway.errors import Refused
 
 from .charge import Charge, Drawn, Effect, Outcome
 from .deferral import Deferral
 from .exchange import AT_ONCE, LATER, Exchange
 from .items import Commit, Drop, HeldResource, Made, Refund
 from .lease import Lease
+from .receipt import Receipt
 
 _log = logging.getLogger(__name__)
-
-# Seconds that the end of an answer waits for its units to be counted.
-_PATIENCE = 1.0
-
-
-class Receipt:
-    """That units were counted, once they are. `otherwise` is done, once, where nobody knows whether they are."""
-
-    def __init__(self, commits: Sequence[Commit], otherwise: Callable[[], None] | None = None) -> None:
-        self._commits = commits
-        self._otherwise = otherwise
-
-    async def wait(self) -> None:
-        """Raises Refused where they were not: STORE_UNAVAILABLE when nobody knows within a second, and there is nothing that
-        could be done otherwise; TENANT_QUOTA_EXCEEDED where the store had given them to others meanwhile."""
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                for commit in self._commits:
-                    if not await asyncio.shield(commit.done):
-                        raise Refused(TENANT_QUOTA_EXCEEDED, "The units that the request held had come to their end.")
-        except TimeoutError:
-            if self._otherwise is None:
-                raise Refused(STORE_UNAVAILABLE, "What the request used could not be counted.", retry_after=1) from None
-            self._otherwise()
-            self._commits = ()
 
 
 class Settlement:

@@ -58,11 +58,19 @@ def from_store(
 
 def from_lease(demand: Rate | Quota | Slot, lease: Lease, now: float, period_left: float) -> Standing:
     """After the demand was met from the lease. What others took since the store was asked is not known here."""
+    remaining, reset = left_and_reset(demand, lease, now, period_left)
+    return Standing(demand, True, remaining, reset)
+
+
+def left_and_reset(demand: Demand, lease: Lease, now: float, period_left: float) -> tuple[int, float]:
+    """Units that remain, and seconds until the bucket is full or the period ends."""
     left = lease.left + lease.idle
     if not isinstance(demand, Rate):
-        return Standing(demand, True, left, period_left if isinstance(demand, Quota) else 0.0)
+        return left, period_left if isinstance(demand, Quota) else 0.0
     limit = demand.limit
     elapsed = now - lease.told_at
-    refilled = int(elapsed * limit.count / limit.window)
+    left += int(elapsed * limit.count / limit.window)
+    most = limit.burst - 1 if limit.burst > 1 else 0
     reset = lease.reset + (lease.used + lease.busy) * limit.window / limit.count - elapsed
-    return Standing(demand, True, min(left + refilled, max(1, limit.burst) - 1), max(0.0, reset))
+    # Spelt out, since this is on every request's way.
+    return most if left > most else left, reset if reset > 0.0 else 0.0

@@ -13,7 +13,6 @@ from .memo import IdentityMemo
 from .policy import (
     Anonymous,
     Authenticator,
-    ByCaller,
     CrossOrigin,
     Guard,
     Meter,
@@ -22,6 +21,7 @@ from .policy import (
     Reusable,
     Stamp,
     Tried,
+    rests_on,
 )
 from .principal import Principal
 from .request import InboundRequest
@@ -30,7 +30,8 @@ from .request import InboundRequest
 @dataclass(frozen=True, eq=False)
 class Chain:
     """`others` are the authenticators of other routes: they only tell whether a second kind of credential is present.
-    `reusable`: those authenticators whose claims may serve again."""
+    `reusable`: those authenticators whose claims may serve again. `foreseen`: all that the other policies decide
+    follows from the head of a request, the records, and the claim."""
 
     authenticators: tuple[Authenticator, ...]
     others: tuple[Authenticator, ...]
@@ -42,6 +43,7 @@ class Chain:
     reads_body: bool
     stamps_by_caller: bool
     demands_by_caller: bool
+    foreseen: bool
     reusable: Mapping[Authenticator, Reusable]
     _demands: IdentityMemo[tuple[Demand, ...]] = field(default_factory=IdentityMemo, init=False, repr=False)
 
@@ -56,11 +58,10 @@ class Chain:
             guards=tuple(p for p in policies if isinstance(p, Guard)),
             meters=tuple(p for p in policies if isinstance(p, Meter)),
             stamps=tuple(p for p in policies if isinstance(p, Stamp)),
-            stamps_by_caller=all(isinstance(p, ByCaller) and p.by_caller for p in policies if isinstance(p, Stamp)),
+            stamps_by_caller=all(rests_on(p) == "caller" for p in policies if isinstance(p, Stamp)),
             # What one in shadow would have refused has to be noted each time.
-            demands_by_caller=all(
-                isinstance(p, ByCaller) and p.by_caller and not _in_shadow(p) for p in policies if isinstance(p, Meter)
-            ),
+            demands_by_caller=all(rests_on(p) == "caller" and not _in_shadow(p) for p in policies if isinstance(p, Meter)),
+            foreseen=all(rests_on(p) != "request" and not _in_shadow(p) for p in policies if not isinstance(p, Authenticator)),
             reusable={p: p for p in policies if isinstance(p, Reusable)},
             reads_body=any(isinstance(p, ReadsBody) and p.reads_body for p in policies),
         )

@@ -20,6 +20,9 @@ from gateway.errors import (
 from .demand import Nonce, Quota, Rate, Release, Reserve, Slot, Standing, in_shadow
 from .memo import IdentityMemo
 
+LIMIT_HEADERS = ("RateLimit-Policy", "RateLimit", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+"""All that `limit_headers` may name."""
+
 
 def refusal(standings: Sequence[Standing], *, older: bool = False) -> Refused:
     """The first demand that was refused gives the code; the wait is that of the slowest, so that one retry suffices.
@@ -57,6 +60,27 @@ def limit_headers(standings: Iterable[Standing], *, older: bool = False) -> Iter
         yield "X-RateLimit-Limit", str(policy.quota)
         yield "X-RateLimit-Remaining", str(tightest.remaining)
         yield "X-RateLimit-Reset", str(_reset(tightest))
+
+
+@dataclass(frozen=True, slots=True)
+class LimitTexts:
+    """The limits of requests that are bound alike: `headers` are the same each time, and `names` those of all standings in
+    `RateLimit`, empty for one that is not told."""
+
+    headers: Sequence[tuple[str, str]]
+    names: Sequence[str]
+
+    @classmethod
+    def of(cls, standings: Iterable[Standing]) -> LimitTexts:
+        policies = [_policy_told(standing) for standing in standings]
+        text = ", ".join(policy.text for policy in policies if policy is not None)
+        names = ["" if policy is None else f'"{policy.name}";r=' for policy in policies]
+        return cls((("RateLimit-Policy", text),) if text else (), names)
+
+    def told(self, numbers: Iterable[tuple[int, float]]) -> str:
+        """`RateLimit` of an admitted request; `numbers` are what remains and the reset, in seconds, of each standing."""
+        pairs = zip(self.names, numbers, strict=True)
+        return ", ".join([f"{name}{left};t={ceil(reset)}" for name, (left, reset) in pairs if name])
 
 
 @dataclass(frozen=True, slots=True)

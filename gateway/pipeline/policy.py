@@ -157,9 +157,21 @@ class Stamp(Policy, Protocol):
         """Set headers toward the upstream. Names in lower case; the client's identity headers are gone already."""
 
 
-@runtime_checkable
-class ByCaller(Policy, Protocol):
-    """A meter or a stamp that may say that what it gives follows from the call's principal and customer alone, so that it is
-    asked once for each caller."""
+RestsOn = Literal["caller", "head", "request"]
+"""`caller`: the call's principal and customer alone. `head`: these, the head of the request, and where it came from. `request`:
+the time, the body, the request's id or anything else beside."""
 
-    by_caller: bool
+
+@runtime_checkable
+class Foreseen(Policy, Protocol):
+    """Says what all that it decides follows from, so that it need not be asked each time. A policy that does not say rests on
+    the whole request."""
+
+    rests_on: RestsOn
+
+
+def rests_on(policy: Policy) -> RestsOn:
+    """An authenticator rests on the head also where the time matters, as far as `Reusable.holds` or `Principal.until` tells."""
+    if isinstance(policy, Foreseen):
+        return policy.rests_on
+    return "head" if isinstance(policy, Reusable | Anonymous) else "request"

@@ -18,7 +18,8 @@ class Principal:
     """Who calls. `acts_for` names the tenant that a root key wants to act for, to be looked up next.
 
     `credential_id` is what usage is counted under; it is an id and never a secret. `nonce` is to be claimed once at
-    admission, for `nonce_ttl` seconds. `rate` is the credential's own limit.
+    admission, for `nonce_ttl` seconds. `rate` is the credential's own limit. `until`: when the credential ends, in seconds
+    since 1970, as far as its record tells.
     """
 
     method: Method
@@ -34,6 +35,7 @@ class Principal:
     acts_for: Lookup | None = None
     nonce: str | None = None
     nonce_ttl: int = 0
+    until: float | None = None
 
 
 ANONYMOUS = Principal(method="public", subject="anonymous")

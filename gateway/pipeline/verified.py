@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from .claim import Claim, Evidence
-from .lookup import Lookup, Record
+from .fair import FairCache
+from .lookup import Record
 from .policy import Authenticator, Reusable
 from .principal import Principal
 from .request import InboundRequest
@@ -33,9 +33,7 @@ class Verified:
     all."""
 
     def __init__(self, own: int = _OWN, size: int = _ALL) -> None:
-        self._own, self._size = own, size
-        self._found: dict[Key, Proven] = {}
-        self._owners: OrderedDict[Lookup, OrderedDict[Key, None]] = OrderedDict()
+        self._found = FairCache[Key, Proven](own, size)
 
     def __len__(self) -> int:
         return len(self._found)
@@ -43,49 +41,25 @@ class Verified:
     def find(self, authenticator: Reusable, request: InboundRequest) -> Proven | None:
         key = _key(authenticator, request)
         proven = self._found.get(key)
-        if proven is None:
-            return None
-        if not authenticator.holds(proven.claim, request.received_at):
-            self._forget(key, proven)
-            return None
-        return proven
+        if proven is None or authenticator.holds(proven.claim, request.received_at):
+            return proven
+        self._found.forget(key)
+        return None
 
     def keep(
         self, authenticator: Reusable, request: InboundRequest, claim: Claim, record: Record | None, principal: Principal
     ) -> Proven:
-        key = _key(authenticator, request)
-        known = self._found.get(key)
-        if known is not None:
-            self._forget(key, known)
-        proven = self._found[key] = Proven(claim, record, principal)
-        owned = self._owners.setdefault(claim.lookup, OrderedDict())
-        owned[key] = None
-        self._owners.move_to_end(claim.lookup)
-        if len(owned) > self._own:
-            self._drop(claim.lookup, owned)
-        elif len(self._found) > self._size:
-            self._drop(*next(iter(self._owners.items())))
+        proven = Proven(claim, record, principal)
+        self._found.put(claim.lookup, _key(authenticator, request), proven)
         return proven
-
-    def _drop(self, owner: Lookup, owned: OrderedDict[Key, None]) -> None:
-        key, _ = owned.popitem(last=False)
-        del self._found[key]
-        if not owned:
-            del self._owners[owner]
-
-    def _forget(self, key: Key, proven: Proven) -> None:
-        del self._found[key]
-        owned = self._owners[proven.claim.lookup]
-        del owned[key]
-        if not owned:
-            del self._owners[proven.claim.lookup]
 
 
 @dataclass(slots=True)
 class Credential:
-    """What a request presents. `reusable` is None where nothing is remembered of it."""
+    """What a request presents, to whom. `reusable` is None where nothing is remembered of it; `proven` is what was."""
 
     claim: Claim
+    authenticator: Authenticator
     reusable: Reusable | None = None
     proven: Proven | None = None
 

@@ -65,7 +65,8 @@ class Memory:
         held = self._held.get(record.id)
         if held is None or held.record.version != record.version:
             return 0.0
-        return max(0.0, held.until - self.clock.monotonic())
+        left = held.until - self.clock.monotonic()
+        return left if left > 0.0 else 0.0
 
     def age(self, record: Record) -> float:
         """Seconds since the store was asked last whether this version is current, and it was; infinite where nobody knows."""

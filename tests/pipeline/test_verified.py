@@ -109,7 +109,7 @@ def test_it_is_proved_again_against_another_record() -> None:
             return super().prove(evidence)
 
     changed = replace(ACME, version=ACME.version + 1)
-    credential = Credential(Counted("acme"), BADGES)
+    credential = Credential(Counted("acme"), BADGES, BADGES)
     for record in (ACME, ACME, changed, changed, ACME):
         credential.prove(record, None, verified, showing("acme 1"))
     assert proofs == [ACME, changed, ACME]

@@ -21,6 +21,7 @@ from gateway.registry.audit_entry import SYSTEM, Act
 from gateway.registry.tenants import NewTenant
 from gateway.routing.match import Route, Router
 from gateway.store.lease import RECORD_LEASE
+from gateway.tenancy.period import period_of
 from gateway.tenancy.plan import Plan, RateLimit
 from gateway.tenancy.tenant import Status, Tenant
 from tests import samples
@@ -206,7 +207,7 @@ async def test_an_admission_that_a_change_overtakes_has_taken_nothing(started: S
     admitting = asyncio.create_task(one.ledger.admit(question))
     asyncio.get_running_loop().call_soon(one.listener.receive, f"{tenant.id} {tenant.version + 1}".encode())
     assert isinstance(await admitting, Changed)
-    assert set((await Usage(one.store).of_tenant(tenant.id, one.ledger._period)).values()) <= {0}
+    assert set((await Usage(one.store).of_tenant(tenant.id, period_of(one.clock.now()))).values()) <= {0}
     again = await other.ledger.admit(question)
     assert isinstance(again, Granted)
     await other.ledger.settle(again.charge, Outcome.DELIVERED)

@@ -1,4 +1,4 @@
-"""The walk by callbacks: bytes in, a decision, bytes out, with no task and no future as long as nothing has to be asked.
+"""One request by callbacks: bytes in, a decision, bytes out, with no task and no future as long as nothing has to be asked.
 
 It carries what an upstream answers. Answers of our own that are more than a refusal, and bodies that have to be known whole and
 are not at hand yet, go to the `Proxy`, with what was read and decided so far.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -23,24 +24,14 @@ from gateway.errors import BODY_TOO_LARGE, INTERNAL_ERROR, Refused
 from gateway.forward.exchange import Exchange, UpstreamAborted
 from gateway.forward.response_head import ResponseHead
 from gateway.ledger.ledger import Outcome
-from gateway.ledger.settlement import Receipt
+from gateway.ledger.receipt import Receipt
 from gateway.pipeline.question import ReadBody, WholeBody
-from gateway.proxy import Proxy
-from gateway.transaction import Decided, Machine, Transaction
+from gateway.transaction import Decided, Transaction
+
+from .carriage import Carriage
+from .flow import Seen
 
 _log = logging.getLogger("tenantgate.proxy")
-
-
-class Express:
-    """The public listener's server. `proxy` carries what it does not."""
-
-    def __init__(self, machine: Machine, proxy: Proxy) -> None:
-        self.machine = machine
-        self.proxy = proxy
-        self.body_idle = machine.body_idle
-
-    def serve(self, connection: ClientConnection, head: Head, body: bytes | None) -> Handler | None:
-        return Passage(self, connection, head, body).begin()
 
 
 class Passage:
@@ -49,16 +40,20 @@ class Passage:
     As a context it ends the request with a refusal, whatever fails inside. Every callback is one.
     """
 
-    __slots__ = ("_asking", "_body", "_closed", "_connection", "_exchange", "_express", "_head", "_held", "_left", "_receipt",
-                 "_received", "_room", "_sent", "_start", "_status", "_successor", "_transaction", "_was_read")  # fmt: skip
+    __slots__ = ("_asking", "_block", "_body", "_carriage", "_closed", "_connection", "_exchange", "_head", "_held", "_left",
+                 "_receipt", "_received", "_room", "_sent", "_start", "_status", "_successor", "_transaction",
+                 "_was_read")  # fmt: skip
 
-    def __init__(self, express: Express, connection: ClientConnection, head: Head, body: bytes | None) -> None:
-        machine = express.machine
-        self._express = express
+    def __init__(
+        self, carriage: Carriage, connection: ClientConnection, head: Head, body: bytes | None, block: bytes, given_id: str = ""
+    ) -> None:
+        machine = carriage.machine
+        self._carriage = carriage
         self._connection: ClientConnection | None = connection
         self._head = head
+        self._block = block
         self._body = body
-        request_id = machine.reader.request_id(connection.peer, head.fields)
+        request_id = given_id or machine.reader.request_id(connection.peer, head.fields)
         self._transaction = Transaction(machine, request_id, head.method, connection.peer)
         self._exchange: Exchange | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -98,10 +93,18 @@ class Passage:
         with self:
             connection, transaction = self._connection, self._transaction
             assert connection is not None
-            reader = self._express.machine.reader
+            reader = self._carriage.machine.reader
             request = reader.read_head(self._head, connection.peer, connection.scheme, transaction.request_id)
             self._go_on(transaction.decide(request))
         return self._successor or (None if self._connection is None else self)
+
+    def take_over(self, exchange: Exchange, admission: Admission, answer_headers: Mapping[str, str], started: float) -> None:
+        """Go on with a request that is on its way to the upstream already."""
+        assert self._connection is not None
+        self._transaction.take_over(admission, answer_headers, started)
+        self._was_read = True
+        self._exchange, exchange.sink = exchange, self
+        self._connection.handler = self
 
     def _go_on(self, decided: Decided) -> None:
         while isinstance(decided, Ask):
@@ -121,14 +124,14 @@ class Passage:
 
     async def _ask(self, ask: Ask) -> None:
         with self:
-            answer = await self._express.machine.look_up(ask.question)
+            answer = await self._carriage.machine.look_up(ask.question)
             self._asking = None
             self._go_on(ask.answer(answer))
 
     def _hand_over(self, decided: Decided) -> None:
         connection, self._connection, self._closed = self._connection, None, True
         assert connection is not None
-        transaction, proxy = self._transaction, self._express.proxy
+        transaction, proxy = self._transaction, self._carriage.proxy
 
         async def carry(scope: Scope, receive: Receive, send: Send) -> None:
             await proxy.carry(scope, receive, send, transaction, decided)
@@ -139,15 +142,20 @@ class Passage:
     # The request
 
     def _forward(self, admission: Admission) -> None:
-        transaction, body, length = self._transaction, self._body, self._head.length
+        connection, transaction = self._connection, self._transaction
+        body, length = self._body, self._head.length
+        answer_headers = dict(transaction.answer_headers)
         transaction.admit(admission)
         self._room = admission.route.max_body
         self._check_size(length or 0)
         self._was_read = True
         head = transaction.outbound(length if body is None else None)
-        upstreams = self._express.machine.upstreams
+        upstreams = self._carriage.machine.upstreams
         self._exchange = upstreams.begin(transaction.upstream, head, body or None, self, streamed=body is None)
         self._exchange.start()
+        if admission.precedent is not None and connection is not None:
+            seen = Seen(self._head, self._block, admission, head, answer_headers)
+            self._carriage.flows.learn(seen, admission.precedent, connection.peer, connection.scheme)
 
     def _check_size(self, size: int) -> None:
         if size > self._room:
@@ -208,12 +216,12 @@ class Passage:
             if self._receipt is None:
                 self._finish()
             else:
-                self._asking = asyncio.get_running_loop().create_task(self._finish_when(self._receipt))
+                self._receipt.then(self._counted)
 
-    async def _finish_when(self, receipt: Receipt) -> None:
+    def _counted(self, refused: Refused | None) -> None:
         with self:
-            await receipt.wait()
-            self._asking = None
+            if refused is not None:
+                raise refused
             self._finish()
 
     def _finish(self) -> None:
@@ -280,6 +288,8 @@ class Passage:
         asking, self._asking = self._asking, None
         if asking is not None and asking is not asyncio.current_task():
             asking.cancel()
+        if self._receipt is not None:
+            self._receipt.drop()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.abort()

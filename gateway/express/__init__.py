@@ -1,0 +1,1 @@
+"""The walk by callbacks, under our own protocol: what upstreams answer."""

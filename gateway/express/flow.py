@@ -1,0 +1,181 @@
+"""What the head of a request leads to, remembered by its digest: the exact-match cache of the walk.
+
+Clients send the same head again and again. All that follows from it (which route, who calls, what is demanded, what goes on to
+the upstream) is worked out by the walk the first times, and found at once afterwards. Nothing of the client's own is kept:
+where its values go on to the upstream, the flow knows at which place of the head they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+from gateway.decision import Admission
+from gateway.edge.answer import field_lines
+from gateway.edge.head import Head, value_spans
+from gateway.edge.observe import Watch
+from gateway.forward.exchange import Chooser, OutboundHead, framing
+from gateway.forward.headers import IDENTITY, REQUEST_ID
+from gateway.forward.identity import is_fresh
+from gateway.ledger.place import Order
+from gateway.pipeline.call import Call
+from gateway.pipeline.demand import Quota
+from gateway.pipeline.fair import FairCache
+from gateway.pipeline.limits import LIMIT_HEADERS, LimitTexts
+from gateway.pipeline.precedent import Precedent
+from gateway.pipeline.request import InboundRequest
+from gateway.routing.match import Route
+from gateway.transaction import Machine
+
+# A tenant that uses more heads loses its own flows, never another's.
+_OWN, _ALL = 1_000, 10_000
+_LONGEST = 8 << 10
+_OURS = frozenset(name.lower().encode("ascii") for name in ("X-Request-Id", *LIMIT_HEADERS))
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Flow(Head):
+    """A head, without its fields, and what it leads to. `call` is that of its requests, without what came from the client.
+
+    The head toward the upstream is `parts`, of which slices stand for what the client sent there, the request's id, `between`,
+    the identity token and `end`. `told` are headers of the answer that are always the same, `names` those of all that we set.
+    `is_told`: the upstream tells how many units were used. `request_id` is that of a trusted proxy.
+    """
+
+    precedent: Precedent
+    order: Order
+    route: Route
+    call: Call
+    chooser: Chooser
+    parts: Sequence[bytes | slice]
+    between: bytes
+    end: bytes
+    told: bytes
+    names: frozenset[bytes]
+    limits: LimitTexts
+    watch: Watch
+    answer_headers: Mapping[str, str]
+    is_told: bool
+    request_id: str | None
+    identity: bytes = b""
+    signed: float = float("-inf")
+
+    def opening(self, block: bytes, request_id: bytes, body: bytes) -> bytes:
+        """The request toward the upstream. `block` is the head that was sent this time."""
+        pieces = [block[part] if type(part) is slice else part for part in self.parts]
+        pieces += (request_id, self.between, self.identity, self.end, body)
+        return b"".join(pieces)
+
+    def sign(self, machine: Machine, now: float, request_id: str) -> None:
+        """Have a fresh identity token. `now` is in seconds since 1970."""
+        if not is_fresh(self.signed, now):
+            assert self.route.upstream is not None
+            call = replace(self.call, request=replace(self.call.request, request_id=request_id))
+            token, self.signed = machine.signer.signed(call, self.route.upstream, now)
+            self.identity = token.encode("ascii")
+
+
+class Flows:
+    """Flows by a digest of the head, with where it came from: the peer's address, and the scheme."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._found = FairCache[tuple[bytes, str, str], Flow](_OWN, _ALL)
+
+    def find(self, block: bytes, peer: str, scheme: str) -> Flow | None:
+        return self._found.get((_digest(block), peer, scheme))
+
+    def learn(self, seen: Seen, precedent: Precedent, peer: str, scheme: str) -> None:
+        """Remember what is `seen`, unless the next request with this head might be sent on otherwise."""
+        customer = seen.admission.call.customer
+        if 0 < len(seen.block) <= _LONGEST and _is_plain(seen.head, seen.request):
+            owner = peer if customer is None else customer.tenant.id
+            self._found.put(owner, (_digest(seen.block), peer, scheme), _flow(self._machine, seen, precedent))
+
+
+def _digest(block: bytes) -> bytes:
+    return blake2b(block, digest_size=32).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request that is on its way: `head` as it was read from `block`, its admission, what goes on to the upstream (`sent`),
+    and `answer_headers`, ours for the answer, but for those of limits."""
+
+    head: Head
+    block: bytes
+    admission: Admission
+    sent: OutboundHead
+    answer_headers: Mapping[str, str]
+
+    @property
+    def request(self) -> InboundRequest:
+        return self.admission.call.request
+
+
+def _is_plain(head: Head, request: InboundRequest) -> bool:
+    is_whole = head.fault is None and head.length is not None and head.target == request.target
+    return is_whole and head.current and head.persistent and not head.continues and head.method != "HEAD"
+
+
+def _flow(machine: Machine, seen: Seen, precedent: Precedent) -> Flow:
+    head, request, admission = seen.head, seen.request, seen.admission
+    route, call = admission.route, admission.call
+    assert route.upstream is not None
+    bare = replace(request, target=request.path.encode("ascii"), fields=(), traceparent=None, forwarded_for=None)
+    question = replace(precedent.question, call=replace(call, request=bare))
+    given = [value.decode("latin-1") for name, value in request.fields if name == b"x-request-id"]
+    limits = LimitTexts.of(() if route.x_ratelimit_headers else admission.standings)
+    parts, between = _parts(head, seen.block, seen.sent)
+    return Flow(
+        method=head.method,
+        target=b"",
+        length=head.length,
+        persistent=True,
+        precedent=replace(precedent, question=question),
+        order=replace(machine.ledger.order(precedent.question), question=question),
+        route=route,
+        call=replace(call, request=bare),
+        chooser=machine.upstreams.chooser(route.upstream),
+        parts=parts,
+        between=between,
+        end=b"\r\n" + framing(head.method, head.length or 0) + b"\r\n",
+        told=field_lines([*seen.answer_headers.items(), *limits.headers]),
+        limits=limits,
+        names=_OURS | {name.lower().encode("ascii") for name in seen.answer_headers},
+        answer_headers=dict(seen.answer_headers),
+        is_told=any(isinstance(one, Quota) and one.told for one in question.demands),
+        request_id=request.request_id if request.request_id in given else None,
+        watch=machine.observer.watch(
+            route=route.name,
+            method=head.method,
+            path=request.path,
+            client_ip=request.client_ip,
+            principal=call.principal,
+            tenant=None if call.customer is None else call.customer.tenant,
+            upstream=route.upstream,
+        ),
+    )
+
+
+def _parts(head: Head, block: bytes, sent: OutboundHead) -> tuple[Sequence[bytes | slice], bytes]:
+    """What goes on to the upstream up to the request's id, and from there to the identity token. A header that passes is the
+    very one that the client sent; of that the name is kept, and where its value stands."""
+    spans = {id(field): span for field, span in zip(head.fields, value_spans(block), strict=True)}
+    start = len(head.method) + 1
+    parts: list[bytes | slice] = [head.method.encode("ascii") + b" ", slice(start, start + len(head.target))]
+    text = b" HTTP/1.1\r\n"
+    for field in sent.headers:
+        name, value = field
+        if id(field) in spans:
+            parts += (text + name + b": ", spans[id(field)])
+            text = b"\r\n"
+        elif name == REQUEST_ID:
+            parts.append(text + b"X-Request-Id: ")
+            text = b"\r\n"
+        elif name == IDENTITY:
+            return parts, text + IDENTITY + b": "
+        else:
+            text += name + b": " + value + b"\r\n"
+    raise AssertionError("no identity goes to the upstream")
