@@ -12,8 +12,11 @@ from typing import Protocol
 from starlette.types import ASGIApp
 
 from gateway.api.admin import Check, admin_app
-from gateway.api.billing import builtins
-from gateway.api.operator import operator_app
+from gateway.api.mount import Mounted
+from gateway.api.operator.app import operator_app
+from gateway.api.operator.catalogue import operator_endpoints
+from gateway.api.parts import Parts
+from gateway.api.platform.catalogue import platform_endpoints
 from gateway.clock import Clock, SystemClock
 from gateway.decision import Decider
 from gateway.edge.observe import Observer
@@ -37,8 +40,10 @@ from gateway.pipeline.policy import Authenticator, NamesTenant, Policy, Setup
 from gateway.proxy import Proxy
 from gateway.registry.changes import Changes
 from gateway.registry.cipher import Cipher
+from gateway.registry.idempotency import Answers
 from gateway.registry.keys import Keys
 from gateway.registry.listener import Listener
+from gateway.registry.listing import TenantList
 from gateway.registry.records import Records
 from gateway.registry.shelf import Shelf
 from gateway.registry.tenants import Tenants
@@ -141,7 +146,28 @@ async def open_gateway(
         )
         plans, declared = plans_of(settings), metrics_of(settings)
         resources = Resources(store, resources_of(settings))
-        policies = {route.name: _policies(route, settings, keysets) for route in settings.routes}
+        tenants, keys, answers = Tenants(changes), Keys(changes, settings.identity.key_prefix), Answers(store, cipher)
+        parts = Parts(
+            clock=clock,
+            tenants=tenants,
+            tenant_list=TenantList(shelf),
+            keys=keys,
+            resources=resources,
+            usage=Usage(store),
+            audit=changes.audit,
+            answers=answers,
+            plans=plans,
+            orgs=orgs,
+            metrics=declared,
+            jwks=signer.jwks,
+        )
+        groups = platform_endpoints(parts)
+        mounted = {
+            route.name: Mounted(route.path, groups[route.builtin], answers)
+            for route in settings.routes
+            if route.builtin is not None
+        }
+        policies = {route.name: _policies(route, settings, keysets, mounted.get(route.name)) for route in settings.routes}
         machine = Machine(
             reader=RequestReader(clock, settings.listeners.public.trusted_proxies, _security_headers(policies)),
             decider=Decider(Router(_routes(settings, policies)), records, ledger.take, plans, orgs),
@@ -151,14 +177,13 @@ async def open_gateway(
             outage=Outage(store, ledger, standby, deferral, records.age, clock, metrics.standby_request),
             upstreams=upstreams,
             signer=signer,
-            builtins=builtins(Usage(store).of_tenant, resources.of_tenant, clock, plans, declared.values(), signer.jwks),
+            builtins=mounted,
             observer=Observer(metrics, log, clock),
             clock=clock,
             body_idle=settings.listeners.public.body_idle,
         )
-        tenants, keys = Tenants(changes), Keys(changes, settings.identity.key_prefix)
         admin_keys = {name: key.get_secret_value() for name, key in secrets.admin_keys.items()}
-        operator = operator_app(tenants, resources, admin_keys, plans, orgs, declared, changes.audit)
+        operator = operator_app(operator_endpoints(parts), admin_keys, answers)
         readiness = Readiness()
         checks: dict[str, Check] = {"store": store.ping, "serving": readiness.check}
         if others is not None:
@@ -216,9 +241,11 @@ def _observing(metrics: Metrics) -> Observe:
     return observe
 
 
-def _policies(route: RouteSettings, settings: Settings, keysets: KeySets) -> list[Policy]:
+def _policies(route: RouteSettings, settings: Settings, keysets: KeySets, mounted: Mounted | None) -> list[Policy]:
+    """In the order of the walk. What is mounted knows what its callers have a right to."""
     setup = Setup(route.name, keysets.issuers, metrics_of(settings), resources_of(settings), settings.identity.key_prefix)
-    return [entry.build(setup) for entry in route.policies]
+    policies = [entry.build(setup) for entry in route.policies]
+    return policies if mounted is None else sorted([mounted, *policies], key=lambda policy: policy.phase)
 
 
 def _routes(settings: Settings, policies: Mapping[str, Sequence[Policy]]) -> list[Route]:

@@ -136,6 +136,10 @@ INSUFFICIENT_SCOPE = _problem(
 TENANT_KEY_FORBIDDEN = _problem(
     "TENANT_KEY_FORBIDDEN", 403, _C, "Not with a tenant's key", "Only a platform key may name a tenant by reference."
 )
+PLATFORM_ONLY = _problem("PLATFORM_ONLY", 403, _C, "Not with a tenant's credential", "Use a key of the platform.")
+TENANT_KEY_CANNOT_CREATE_TENANTS = _problem(
+    "TENANT_KEY_CANNOT_CREATE_TENANTS", 403, _C, "A tenant can't create tenants", "Use a key of the platform."
+)
 
 # Tenant
 TENANT_SUSPENDED = _problem("TENANT_SUSPENDED", 403, _T, "Tenant suspended", "Ask the platform to reactivate the tenant.")
@@ -223,7 +227,20 @@ INTERNAL_ERROR = _problem(
     "INTERNAL_ERROR", 500, _G, "Internal error", "Tell the operator the request id; the log has the cause."
 )
 
-# Operator API
+# APIs of the gateway itself
+IDEMPOTENCY_KEY_IN_USE = _problem(
+    "IDEMPOTENCY_KEY_IN_USE",
+    409,
+    _C,
+    "Request with this key not answered yet",
+    "Wait for the first request's answer. Where it was lost, read what there is before you repeat it with a fresh key.",
+)
+IDEMPOTENCY_KEY_REUSED = _problem(
+    "IDEMPOTENCY_KEY_REUSED", 422, _C, "Key of another request", "Send another request with a fresh `Idempotency-Key`."
+)
+PRECONDITION_FAILED = _problem(
+    "PRECONDITION_FAILED", 412, _C, "Changed since it was read", "Read again, then repeat the change with the new `ETag`."
+)
 NOT_FOUND = _problem("NOT_FOUND", 404, _C, "Not found", "Check the identifier.")
 INVALID_BODY = _problem("INVALID_BODY", 422, _C, "Invalid input", "Correct the fields named in `errors`.")
 SLUG_TAKEN = _problem("SLUG_TAKEN", 409, _C, "Slug taken", "Choose another slug.")

@@ -114,7 +114,7 @@ class Proxy:
             body.limit(admission.route.max_body)
             if admission.route.builtin is not None:
                 await _counted(transaction)
-                response = await self._machine.builtins[admission.route.builtin](admission.call)
+                response = await self._machine.builtins[admission.route.name](admission.call, body.content)
                 await response(scope, receive, answer.send)
             elif scope["type"] == "websocket":
                 await self._tunnel(scope, receive, send, answer, transaction)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from gateway.api.billing import Builtin
+from gateway.api.mount import Builtin
 from gateway.clock import Clock
 from gateway.decision import Admission, Ask, Decider, Reply
 from gateway.edge.observe import Observer
@@ -30,7 +30,7 @@ Decided = Admission | Reply | Ask
 
 @dataclass(frozen=True)
 class Machine:
-    """What requests are carried with. Built once, in the composition root."""
+    """What requests are carried with. Built once, in the composition root. `builtins`, by the names of their routes."""
 
     reader: RequestReader
     decider: Decider

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from gateway.tenancy.ids import parse_id
 
@@ -29,7 +29,8 @@ def _whole_number(text: object) -> object:
 
 
 Number = BeforeValidator(_whole_number)
-TenantId = Annotated[UUID, BeforeValidator(_tenant_id)]
+_ID_SCHEMA = {"type": "string", "description": "A UUID, or its form `tnt_…`."}
+TenantId = Annotated[UUID, BeforeValidator(_tenant_id), WithJsonSchema(_ID_SCHEMA)]
 
 
 class Input(BaseModel):

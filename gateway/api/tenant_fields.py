@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    WithJsonSchema,
     create_model,
     model_validator,
 )
@@ -114,7 +115,7 @@ ExternalRef = Annotated[str, AfterValidator(_external_ref)]
 CustomerId = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_visible)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Url = Annotated[str, Field(max_length=2048), AfterValidator(_callback)]
-Rate = Annotated[RateLimit, BeforeValidator(_rate)]
+Rate = Annotated[RateLimit, BeforeValidator(_rate), WithJsonSchema({"type": "string", "examples": ["100/second"]})]
 Count = Annotated[int, Field(ge=0, le=_MAX_NUMBER)]
 Origins = Annotated[tuple[str, ...], Field(strict=False, max_length=_MAX_ORIGINS), AfterValidator(_origins)]
 Flags = Annotated[dict[Name, bool], Field(max_length=_MAX_FLAGS)]
@@ -211,15 +212,17 @@ def tenant_models(
     caps = [metric.cap for metric in metrics]
     if ALIASED_CAP in caps:
         caps.append(QUOTA_ALIAS)
-    plan = Annotated[str, AfterValidator(_one_of(plans))]
-    org = Annotated[str, AfterValidator(_one_of(orgs))]
+    plan = Annotated[str, AfterValidator(one_of(plans))]
+    org = Annotated[str, AfterValidator(one_of(orgs))]
     # Any: the type that pydantic gives to the definition of a field.
     fields: dict[str, Any] = {**dict.fromkeys(caps, (Count | None, None)), "plan_tier": (plan, "")}
     new = create_model("NewTenant", __base__=NewTenant, **{**fields, "org": (org | None, None)})
     return new, create_model("TenantChange", __base__=TenantChange, **fields)
 
 
-def _one_of(names: Collection[str]) -> Callable[[str], str]:
+def one_of(names: Collection[str]) -> Callable[[str], str]:
+    """A validator that takes these names only."""
+
     def check(name: str) -> str:
         if name not in names:
             raise ValueError(f"must be one of: {', '.join(names)}")

@@ -57,7 +57,7 @@ class Body:
                     digest.update(piece)
                     kept.write(piece)
         except TimeoutError:
-            raise Refused(REQUEST_TIMEOUT, f"A body that is read whole has to come within {_WHOLE_WITHIN:g} s.") from None
+            raise _too_slow() from None
         self.length = self.received
         kept.seek(0)
         content = None
@@ -65,6 +65,15 @@ class Body:
             content = kept.read()
             kept.seek(0)
         return WholeBody(digest.hexdigest(), content)
+
+    async def content(self, limit: int) -> bytes:
+        """The whole body, for an answer of our own. Raises Refused, ClientGone."""
+        self.limit(limit)
+        try:
+            async with asyncio.timeout(_WHOLE_WITHIN):
+                return b"".join([piece async for piece in self.chunks()])
+        except TimeoutError:
+            raise _too_slow() from None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body piece by piece, as it arrives or from where it was kept. Raises Refused, ClientGone."""
@@ -103,6 +112,10 @@ class Body:
                 self._finished.set()
             if piece:
                 yield piece
+
+
+def _too_slow() -> Refused:
+    return Refused(REQUEST_TIMEOUT, f"A body that is read whole has to come within {_WHOLE_WITHIN:g} s.")
 
 
 @asynccontextmanager

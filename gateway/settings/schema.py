@@ -164,6 +164,10 @@ class Identity(Model):
     """First part of API keys: `tg_live_…`."""
 
 
+Builtin = Literal["billing_plan", "jwks", "tenants"]
+"""What can be mounted: the names in gateway.api.platform.catalogue."""
+
+
 class RouteSettings(Model):
     name: Name
     """Shows in logs and metrics."""
@@ -175,8 +179,9 @@ class RouteSettings(Model):
     """Methods; none: all."""
     upstream: Name | None = None
     """Upstream that the request is forwarded to."""
-    builtin: Literal["billing_plan", "jwks"] | None = None
-    """What the gateway itself answers with: `billing_plan` or `jwks`."""
+    builtin: Builtin | None = None
+    """What the gateway itself answers with: `billing_plan`, `jwks`, or a part of its API such as `tenants`, which takes a path
+    like `/api/v1/tenants/*`."""
     policies: Annotated[tuple[PolicyEntry, ...], Field(min_length=1)]
     """What a request has to pass, in this order."""
     max_body: Size = 10 << 20

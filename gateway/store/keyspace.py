@@ -138,6 +138,10 @@ class Keyspace:
         """Hash: where the trail ends, and by owner up to which version of its record it tells."""
         return self._key(org_tag(org), "audit-heads")
 
+    def answer(self, caller: str, key: str) -> str:
+        """Hash: the answer that this caller was given to the request with this idempotency key."""
+        return self._key(f"answer:{_escape(caller)}", key)
+
     def named(self, name: str) -> str:
         """A value that the gateway itself keeps, of which there is one."""
         return self._key(_OWN, name)

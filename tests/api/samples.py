@@ -9,8 +9,12 @@ from typing import Any
 import httpx
 
 from gateway.api.admin import admin_app
-from gateway.api.operator import operator_app
+from gateway.api.operator.app import operator_app
+from gateway.api.operator.catalogue import operator_endpoints
+from gateway.api.parts import Parts
 from gateway.ledger.resources import Resources
+from gateway.ledger.usage import Usage
+from gateway.registry.listing import TenantList
 from gateway.tenancy.plan import Metric, Plan, RateLimit
 from tests.registry.samples import ORGS, Registry
 
@@ -60,8 +64,24 @@ async def no_metrics(accept: str) -> tuple[bytes, str]:
     return b"", "text/plain"
 
 
+def parts_of(registry: Registry) -> Parts:
+    return Parts(
+        clock=registry.clock,
+        tenants=registry.tenants,
+        tenant_list=TenantList(registry.shelf),
+        keys=registry.keys,
+        resources=Resources(registry.store, ["users", "departments"]),
+        usage=Usage(registry.store),
+        audit=registry.audit,
+        answers=registry.answers,
+        plans=PLANS,
+        orgs=ORGS,
+        metrics=METRICS,
+        jwks=lambda: {"keys": []},
+    )
+
+
 def admin_client(registry: Registry, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
-    resources = Resources(registry.store, ["users", "departments"])
-    api = operator_app(registry.tenants, resources, ADMIN_KEYS, PLANS, ORGS, METRICS, registry.audit)
+    api = operator_app(operator_endpoints(parts_of(registry)), ADMIN_KEYS, registry.answers)
     app = admin_app(api, {"store": no_check}, no_metrics, lambda: {"keys": []})
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin.test", headers=headers or {})

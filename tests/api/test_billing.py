@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
-from uuid import UUID
+from typing import Any
 
 import pytest
 
-from gateway.api.billing import builtins
-from gateway.errors import STORE_UNAVAILABLE, TENANT_HEADER_MISSING, Refused
-from gateway.ledger.resources import Held
+from gateway.api.mount import Mounted
+from gateway.api.platform.catalogue import platform_endpoints
+from gateway.errors import TENANT_HEADER_MISSING, Refused
+from gateway.ledger.resources import Resources
+from gateway.pipeline.call import Call
+from gateway.tenancy.period import period_end, period_of
 from gateway.tenancy.plan import Metric, Plan, RateLimit
-from tests.registry.samples import ManualClock
+from tests.api.samples import parts_of
+from tests.registry.samples import Registry
 from tests.samples import ACME, ROOT_KEY, call
 
 STARTER = Plan(
@@ -25,31 +28,34 @@ STARTER = Plan(
     features=frozenset({"recording"}),
 )
 PLANS = {"starter": STARTER, "professional": Plan("professional", features=frozenset({"recording", "transcription"}))}
-METRICS = [Metric("requests", "monthly_request_cap"), Metric("emails", "monthly_email_cap")]
-KEYS: Mapping[str, object] = {"keys": []}
+METRICS = {name: Metric(name, f"monthly_{name}_cap") for name in ("requests", "emails")}
 
 
-async def used(tenant: UUID, period: str) -> Mapping[str, int]:
-    assert (tenant, period) == (ACME.id, "2026-05")
-    return {"emails": 130}
+async def asked(registry: Registry, builtin: str, of: Call) -> Any:
+    async def no_body(limit: int) -> bytes:
+        return b""
+
+    parts = replace(parts_of(registry), plans=PLANS, metrics=METRICS)
+    answer = await Mounted("/things", platform_endpoints(parts)[builtin], registry.answers)(of, no_body)
+    return answer, json.loads(bytes(answer.body))
 
 
-async def held(tenant: UUID) -> Mapping[str, Held]:
-    assert tenant == ACME.id
-    return {"users": Held(exist=3, reserved=1), "departments": Held(exist=2)}
+@pytest.fixture(autouse=True)
+async def use(registry: Registry) -> str:
+    """What ACME has used in the present month, and has; answers the month."""
+    period = period_of(registry.clock.now())
+    await registry.store.data.command("HSET", registry.store.keys.usage(str(ACME.id), period), "emails", 130)
+    resources = Resources(registry.store, ["users", "departments"])
+    await resources.reconcile(ACME.id, "users", 4)
+    await resources.reconcile(ACME.id, "departments", 2)
+    return period
 
 
-async def unreachable(tenant: UUID, period: str) -> Mapping[str, int]:
-    raise Refused(STORE_UNAVAILABLE)
-
-
-ANSWERS = builtins(used, held, ManualClock(), PLANS, METRICS, lambda: KEYS)
-
-
-async def test_a_tenant_reads_its_plan_limits_features_and_use() -> None:
-    answer = await ANSWERS["billing_plan"](call(plan=STARTER))
+async def test_a_tenant_reads_its_plan_limits_features_and_use(registry: Registry, use: str) -> None:
+    answer, body = await asked(registry, "billing_plan", call(plan=STARTER))
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
-    assert json.loads(bytes(answer.body)) == {
+    assert registry.clock.now() < period_end(use)
+    assert body == {
         "tenant_id": ACME.typeid,
         "tenant": "acme",
         "plan": "starter",
@@ -71,33 +77,26 @@ async def test_a_tenant_reads_its_plan_limits_features_and_use() -> None:
     }
 
 
-async def test_the_tenants_own_values_lie_over_the_plans() -> None:
+async def test_the_tenants_own_values_lie_over_the_plans(registry: Registry) -> None:
     tenant = replace(
         ACME,
         rate=RateLimit(1, 60, 1),
         caps={"emails": 200, "requests": 0},
         features={"recording": False, "transcription": True, "beta": True},
     )
-    body = json.loads(bytes((await ANSWERS["billing_plan"](call(tenant=tenant, plan=STARTER))).body))
+    _, body = await asked(registry, "billing_plan", call(tenant=tenant, plan=STARTER))
     assert body["limits"]["rate"]["rate"] == "1/minute"
     assert body["limits"]["quotas"]["emails"] == {"cap": 200, "used": 130, "remaining": 70}
     assert body["limits"]["quotas"]["requests"] == {"cap": 0, "used": 0, "remaining": 0}
     assert body["features"] == {"recording": False, "transcription": True, "beta": True}
 
 
-async def test_a_call_for_no_tenant_is_refused() -> None:
+async def test_a_call_for_no_tenant_is_refused(registry: Registry) -> None:
     with pytest.raises(Refused) as refused:
-        await ANSWERS["billing_plan"](call(ROOT_KEY, tenant=None))
+        await asked(registry, "billing_plan", call(ROOT_KEY, tenant=None))
     assert refused.value.problem is TENANT_HEADER_MISSING
 
 
-async def test_an_outage_of_the_store_is_told_as_one() -> None:
-    answers = builtins(unreachable, held, ManualClock(), PLANS, METRICS, lambda: KEYS)
-    with pytest.raises(Refused) as refused:
-        await answers["billing_plan"](call(plan=STARTER))
-    assert refused.value.problem is STORE_UNAVAILABLE
-
-
-async def test_the_public_keys_can_be_mounted_too() -> None:
-    answer = await ANSWERS["jwks"](call(tenant=None))
-    assert (json.loads(bytes(answer.body)), answer.media_type) == (KEYS, "application/jwk-set+json")
+async def test_the_public_keys_can_be_mounted_too(registry: Registry) -> None:
+    answer, body = await asked(registry, "jwks", call(tenant=None))
+    assert (body, answer.media_type) == ({"keys": []}, "application/jwk-set+json")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gateway.registry.audit import Audit
 from gateway.registry.changes import Changes
 from gateway.registry.cipher import Cipher
+from gateway.registry.idempotency import Answers
 from gateway.registry.keys import Keys
 from gateway.registry.records import Records
 from gateway.registry.shelf import Shelf
@@ -48,10 +49,13 @@ class Registry:
     clock: ManualClock
     audit: Audit
     store: Store
+    answers: Answers
 
 
 def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
-    shelf, clock = Shelf(store, cipher or Cipher(KEY), ORGS), ManualClock()
+    cipher = cipher or Cipher(KEY)
+    shelf, clock = Shelf(store, cipher, ORGS), ManualClock()
     records = Records(shelf, clock)
     changes = Changes(shelf, records, clock, clock.pause)
-    return Registry(shelf, records, Tenants(changes), Keys(changes, "tg"), clock, changes.audit, store)
+    tenants, keys, answers = Tenants(changes), Keys(changes, "tg"), Answers(store, cipher)
+    return Registry(shelf, records, tenants, keys, clock, changes.audit, store, answers)

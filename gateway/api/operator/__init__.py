@@ -1,0 +1,1 @@
+"""The operator API: the life of tenants, for whoever runs the platform. docs/operator-api.md describes each call."""

@@ -1,0 +1,20 @@
+"""All calls of the operator API. A file with further ones is added here."""
+
+from __future__ import annotations
+
+from gateway.api.endpoint import Endpoint
+from gateway.api.parts import Parts
+
+from .audit import audit_endpoints
+from .credentials import credential_endpoints
+from .resources import resource_endpoints
+from .tenants import tenant_endpoints
+
+
+def operator_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
+    return (
+        *tenant_endpoints(parts),
+        *credential_endpoints(parts),
+        *resource_endpoints(parts),
+        *audit_endpoints(parts),
+    )
