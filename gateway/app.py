@@ -12,11 +12,12 @@ from typing import Protocol
 from starlette.types import ASGIApp
 
 from gateway.api.admin import Check, admin_app
+from gateway.api.apis import operator_document
 from gateway.api.mount import Mounted
 from gateway.api.operator.app import operator_app
 from gateway.api.operator.catalogue import operator_endpoints
 from gateway.api.parts import Parts
-from gateway.api.platform.catalogue import platform_endpoints
+from gateway.api.platform.catalogue import mounted
 from gateway.clock import Clock, SystemClock
 from gateway.decision import Decider
 from gateway.edge.observe import Observer
@@ -161,13 +162,8 @@ async def open_gateway(
             metrics=declared,
             jwks=signer.jwks,
         )
-        groups = platform_endpoints(parts)
-        mounted = {
-            route.name: Mounted(route.path, groups[route.builtin], answers)
-            for route in settings.routes
-            if route.builtin is not None
-        }
-        policies = {route.name: _policies(route, settings, keysets, mounted.get(route.name)) for route in settings.routes}
+        builtins = mounted(settings.routes, parts)
+        policies = {route.name: _policies(route, settings, keysets, builtins.get(route.name)) for route in settings.routes}
         machine = Machine(
             reader=RequestReader(clock, settings.listeners.public.trusted_proxies, _security_headers(policies)),
             decider=Decider(Router(_routes(settings, policies)), records, ledger.take, plans, orgs),
@@ -177,13 +173,14 @@ async def open_gateway(
             outage=Outage(store, ledger, standby, deferral, records.age, clock, metrics.standby_request),
             upstreams=upstreams,
             signer=signer,
-            builtins=mounted,
+            builtins=builtins,
             observer=Observer(metrics, log, clock),
             clock=clock,
             body_idle=settings.listeners.public.body_idle,
         )
         admin_keys = {name: key.get_secret_value() for name, key in secrets.admin_keys.items()}
-        operator = operator_app(operator_endpoints(parts), admin_keys, answers)
+        calls = operator_endpoints(parts)
+        operator = operator_app(calls, admin_keys, answers)
         readiness = Readiness()
         checks: dict[str, Check] = {"store": store.ping, "serving": readiness.check}
         if others is not None:
@@ -192,7 +189,7 @@ async def open_gateway(
         async def exposition(accept: str) -> tuple[bytes, str]:
             return metrics.exposition(accept) if others is None else await others.exposition(metrics, accept)
 
-        admin = admin_app(operator, checks, exposition, signer.jwks)
+        admin = admin_app(operator, checks, exposition, signer.jwks, operator_document(calls))
         await keysets.start()
         listener.start()
         replay.start()
@@ -241,11 +238,11 @@ def _observing(metrics: Metrics) -> Observe:
     return observe
 
 
-def _policies(route: RouteSettings, settings: Settings, keysets: KeySets, mounted: Mounted | None) -> list[Policy]:
-    """In the order of the walk. What is mounted knows what its callers have a right to."""
+def _policies(route: RouteSettings, settings: Settings, keysets: KeySets, builtin: Mounted | None) -> list[Policy]:
+    """In the order of the walk. What the gateway itself answers with knows what its callers have a right to."""
     setup = Setup(route.name, keysets.issuers, metrics_of(settings), resources_of(settings), settings.identity.key_prefix)
     policies = [entry.build(setup) for entry in route.policies]
-    return policies if mounted is None else sorted([mounted, *policies], key=lambda policy: policy.phase)
+    return policies if builtin is None else sorted([builtin, *policies], key=lambda policy: policy.phase)
 
 
 def _routes(settings: Settings, policies: Mapping[str, Sequence[Policy]]) -> list[Route]:

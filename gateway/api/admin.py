@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
@@ -27,9 +27,15 @@ Exposition = Callable[[str], Awaitable[tuple[bytes, str]]]
 _CHECK_SECONDS = 2.0
 
 
-def admin_app(operator: ASGIApp, checks: Mapping[str, Check], exposition: Exposition, jwks: KeySource) -> Starlette:
+def admin_app(
+    operator: ASGIApp,
+    checks: Mapping[str, Check],
+    exposition: Exposition,
+    jwks: KeySource,
+    openapi: Mapping[str, object],
+) -> Starlette:
     """`operator` answers below `/api/v1` and asks for the admin key itself; all else needs none. `checks`, by name, decide
-    about `/readyz`."""
+    about `/readyz`. `openapi` describes the operator API."""
 
     async def livez(request: Request) -> Response:
         return PlainTextResponse("ok")
@@ -49,12 +55,16 @@ def admin_app(operator: ASGIApp, checks: Mapping[str, Check], exposition: Exposi
     async def keys(request: Request) -> Response:
         return jwks_response(jwks)
 
+    async def described(request: Request) -> Response:
+        return JSONResponse(openapi)
+
     app = Starlette(
         routes=[
             Route("/livez", livez),
             Route("/readyz", readyz),
             Route("/metrics", metrics),
             Route("/.well-known/jwks.json", keys),
+            Route("/openapi.json", described),
             Mount("/api/v1", operator),
         ],
         middleware=[Middleware(Enveloped)],

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import binascii
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
-from typing import Annotated, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, create_model
 
+from .body import invalid
 from .parameters import Input, Number
+from .shape import Shape
 
-T = TypeVar("T")
+SCORE = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,2})?")
+"""Of a sorted set, as the store writes it."""
+UUID_FORM = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _MAX_CURSOR, _MAX_PAGE, _PAGE = 512, 100, 20
 
@@ -40,6 +45,15 @@ def _read_cursor(text: object) -> Position:
 Cursor = Annotated[Position, BeforeValidator(_read_cursor), WithJsonSchema({"type": "string", "maxLength": _MAX_CURSOR})]
 
 
+def position_of(cursor: Position | None, *forms: re.Pattern[str]) -> Position | None:
+    """The cursor of a list whose positions have these parts. Raises Refused(INVALID_BODY) where it is of another list."""
+    if cursor is None:
+        return None
+    if len(cursor) != len(forms) or not all(form.fullmatch(part) for form, part in zip(forms, cursor, strict=True)):
+        raise invalid({"cursor": "is no cursor of this list"}, "query")
+    return cursor
+
+
 class Paged(Input):
     """Parameters of every list."""
 
@@ -47,8 +61,14 @@ class Paged(Input):
     cursor: Annotated[Cursor | None, Field(description="`next_cursor` of the page before.")] = None
 
 
-class Listed(BaseModel, Generic[T]):
-    """A page of a list, the newest first."""
+def listed(shown: type[BaseModel]) -> type[BaseModel]:
+    """The model of a page of a list."""
+    end = Annotated[str | None, Field(description="Where the list goes on; null at its end.")]
+    # Any: the type that pydantic gives to the definition of a field.
+    fields: dict[str, Any] = {"data": (list[shown], ...), "next_cursor": (end, ...)}  # type: ignore[valid-type]  # made at run time
+    return create_model(f"{shown.__name__}List", __base__=Shape, **fields)
 
-    data: list[T]
-    next_cursor: Annotated[str | None, Field(description="Where the list goes on; null at its end.")]
+
+def page(shown: Sequence[Mapping[str, object]], end: Sequence[str] | None) -> Mapping[str, object]:
+    """`end` is the position of the last one, where the list goes on."""
+    return {"data": shown, "next_cursor": None if end is None else write_cursor(end)}

@@ -109,8 +109,9 @@ class Endpoint:
     """`path` is below where the API is mounted; `{name}` in it is a parameter. `name` is unique in the API.
 
     `scope`: what the caller's credential must hold; None: nothing. `platform_only`: with what a credential that is bound to a
-    tenant is refused; None: it is let in. `errors` are the refusals that are special to it. `media`: types of the answer
-    beside JSON. `bind` checks the input, and gives what does the work. Made by `endpoint`.
+    tenant is refused; None: it is let in. `errors` are the refusals that are special to it; with PRECONDITION_FAILED among them
+    it heeds `If-Match`. `media`: types of the answer beside JSON. `tagged`: its answers have an `ETag`. `bind` checks the
+    input, and gives what does the work. Made by `endpoint`.
     """
 
     method: Method
@@ -128,7 +129,6 @@ class Endpoint:
     errors: tuple[Problem, ...] = ()
     media: tuple[str, ...] = ()
     tagged: bool = False
-    """Its answers have an `ETag`; a PATCH heeds `If-Match`."""
 
 
 def endpoint(

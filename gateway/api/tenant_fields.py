@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -212,20 +212,19 @@ def tenant_models(
     caps = [metric.cap for metric in metrics]
     if ALIASED_CAP in caps:
         caps.append(QUOTA_ALIAS)
-    plan = Annotated[str, AfterValidator(one_of(plans))]
-    org = Annotated[str, AfterValidator(one_of(orgs))]
     # Any: the type that pydantic gives to the definition of a field.
-    fields: dict[str, Any] = {**dict.fromkeys(caps, (Count | None, None)), "plan_tier": (plan, "")}
-    new = create_model("NewTenant", __base__=NewTenant, **{**fields, "org": (org | None, None)})
+    fields: dict[str, Any] = {**dict.fromkeys(caps, (Count | None, None)), "plan_tier": (one_of(plans), "")}
+    new = create_model("NewTenant", __base__=NewTenant, **{**fields, "org": (one_of(orgs) | None, None)})
     return new, create_model("TenantChange", __base__=TenantChange, **fields)
 
 
-def one_of(names: Collection[str]) -> Callable[[str], str]:
-    """A validator that takes these names only."""
+# Any: an annotated type is none that can be written down.
+def one_of(names: Collection[str]) -> Any:
+    """The type of a string that is one of these names."""
 
     def check(name: str) -> str:
         if name not in names:
             raise ValueError(f"must be one of: {', '.join(names)}")
         return name
 
-    return check
+    return Annotated[str, AfterValidator(check), Field(json_schema_extra={"enum": [*names]})]

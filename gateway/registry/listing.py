@@ -8,7 +8,7 @@ from gateway.tenancy.tenant import Tenant
 
 from .shelf import Shelf
 
-Position = tuple[str, str]
+Position = tuple[str, ...]
 """Of a tenant in the list: when it was made, as the store writes it, and its id."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from gateway.api.admin import admin_app
+from gateway.api.apis import operator_document
 from gateway.api.operator.app import operator_app
 from gateway.api.operator.catalogue import operator_endpoints
 from gateway.api.parts import Parts
@@ -82,6 +83,7 @@ def parts_of(registry: Registry) -> Parts:
 
 
 def admin_client(registry: Registry, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
-    api = operator_app(operator_endpoints(parts_of(registry)), ADMIN_KEYS, registry.answers)
-    app = admin_app(api, {"store": no_check}, no_metrics, lambda: {"keys": []})
+    calls = operator_endpoints(parts_of(registry))
+    api = operator_app(calls, ADMIN_KEYS, registry.answers)
+    app = admin_app(api, {"store": no_check}, no_metrics, lambda: {"keys": []}, operator_document(calls))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin.test", headers=headers or {})

@@ -31,7 +31,7 @@ def client(checks: Mapping[str, Check], metrics: Metrics | None = None) -> httpx
     async def exposition(accept: str) -> tuple[bytes, str]:
         return told.exposition(accept)
 
-    app = admin_app(Starlette(), checks, exposition, lambda: KEYS)
+    app = admin_app(Starlette(), checks, exposition, lambda: KEYS, {"openapi": "3.1.0"})
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin.test")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.api.mount import Mounted
-from gateway.api.platform.catalogue import platform_endpoints
+from gateway.api.platform.catalogue import platform_groups
 from gateway.errors import TENANT_HEADER_MISSING, Refused
 from gateway.ledger.resources import Resources
 from gateway.pipeline.call import Call
@@ -36,7 +36,7 @@ async def asked(registry: Registry, builtin: str, of: Call) -> Any:
         return b""
 
     parts = replace(parts_of(registry), plans=PLANS, metrics=METRICS)
-    answer = await Mounted("/things", platform_endpoints(parts)[builtin], registry.answers)(of, no_body)
+    answer = await Mounted("/things", platform_groups(parts)[builtin], registry.answers)(of, no_body)
     return answer, json.loads(bytes(answer.body))
 
 

@@ -13,6 +13,7 @@ from gateway.api.tenant_view import tenant_view
 from gateway.errors import (
     EXTERNAL_REF_TAKEN,
     NOT_FOUND,
+    PRECONDITION_FAILED,
     SLUG_TAKEN,
     TENANT_IS_ARCHIVED,
     TENANT_NOT_SUSPENDED,
@@ -130,7 +131,7 @@ def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             parameters=ById,
             body=change,
             answer=shown,
-            errors=CHANGES,
+            errors=(*CHANGES, PRECONDITION_FAILED),
             example=Example(
                 examples.TENANT, {"plan_tier": "pro", "agent_seats": 25, "branding_primary_color": "#0055FF"}, examples.NAMED
             ),

@@ -3,19 +3,33 @@ settings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from gateway.api.apis import platform_document
 from gateway.api.endpoint import Endpoint
+from gateway.api.mount import Mounted
 from gateway.api.parts import Parts
+from gateway.settings.schema import RouteSettings
 
 from .billing import billing_endpoints
 from .jwks import jwks_endpoints
+from .openapi import openapi_endpoints
 from .tenants import tenant_endpoints
 
 
-def platform_endpoints(parts: Parts) -> Mapping[str, tuple[Endpoint, ...]]:
+def platform_groups(parts: Parts) -> Mapping[str, tuple[Endpoint, ...]]:
     return {
         "billing_plan": billing_endpoints(parts),
         "jwks": jwks_endpoints(parts.jwks),
         "tenants": tenant_endpoints(parts),
     }
+
+
+def mounted(routes: Iterable[RouteSettings], parts: Parts) -> Mapping[str, Mounted]:
+    """What answers in place of an upstream, by the name of the route."""
+    leading = [(route, route.builtin) for route in routes if route.builtin is not None]
+    groups = {**platform_groups(parts), "openapi": openapi_endpoints(lambda: described)}
+    # Of a group that is mounted twice the first place is told.
+    places = {builtin: (route.path, groups[builtin]) for route, builtin in reversed(leading)}
+    described = platform_document(dict(reversed(places.items())))
+    return {route.name: Mounted(route.path, groups[builtin], parts.answers) for route, builtin in leading}
