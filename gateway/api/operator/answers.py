@@ -90,13 +90,16 @@ class TrailShown(Shape):
     fault: str | None
 
 
+def caps_of(metrics: Iterable[Metric]) -> list[str]:
+    """The names of the caps, other names included."""
+    caps = [metric.cap for metric in metrics]
+    return [*caps, QUOTA_ALIAS] if ALIASED_CAP in caps else caps
+
+
 def tenant_shown(metrics: Iterable[Metric]) -> type[TenantShown]:
     """With the caps that are in force, of the metrics that the settings declare."""
-    caps = [metric.cap for metric in metrics]
-    if ALIASED_CAP in caps:
-        caps.append(QUOTA_ALIAS)
     # Any: the type that pydantic gives to the definition of a field.
-    fields: dict[str, Any] = dict.fromkeys(caps, (int | None, ...))
+    fields: dict[str, Any] = dict.fromkeys(caps_of(metrics), (int | None, ...))
     return create_model("Tenant", __base__=TenantShown, **fields)
 
 

@@ -19,12 +19,6 @@ TENANT: Mapping[str, object] = {
     "region": None,
     "plan_tier": "pro",
     "rate_limit": None,
-    "monthly_request_cap": None,
-    "monthly_email_cap": None,
-    "monthly_sms_cap": None,
-    "monthly_message_cap": 50000,
-    "monthly_msg_quota": 50000,
-    "monthly_token_cap": None,
     "agent_seats": 25,
     "feature_flags": {},
     "origins": ["https://app.acme.example"],
@@ -35,9 +29,6 @@ TENANT: Mapping[str, object] = {
     "created_at": "2026-06-21T10:00:00Z",
     "updated_at": "2026-06-21T11:00:00Z",
 }
-SUSPENDED = {**TENANT, "status": "suspended", "suspend_reason": "Non-payment"}
-ARCHIVED = {**TENANT, "status": "archived"}
-PROVISIONED = {**TENANT, "tenant_secret": "sk_…"}
 SECRET = {"tenant_id": ID, "tenant_secret": "sk_…", "rotated_at": "2026-06-21T11:00:00Z"}
 WIDGET_KEY = {"tenant_id": ID, "widget_public_key": "pk_…", "rotated_at": "2026-06-21T11:05:00Z"}
 RESOURCES: Mapping[str, object] = {"tenant_id": ID, "resources": {"users": {"cap": 5, "used": 3, "reserved": 0}}}

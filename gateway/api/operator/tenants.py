@@ -24,7 +24,7 @@ from gateway.registry import tenants
 from gateway.tenancy.tenant import Status, Tenant
 
 from . import examples
-from .answers import provisioned, tenant_list, tenant_shown
+from .answers import caps_of, provisioned, tenant_list, tenant_shown
 
 _log = logging.getLogger("tenantgate.operator")
 
@@ -107,7 +107,8 @@ class _Calls:
 def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
     calls, metrics = _Calls(parts), tuple(parts.metrics.values())
     new, change = tenant_models(tuple(parts.plans), tuple(parts.orgs), metrics)
-    shown = tenant_shown(metrics)
+    shown, plan = tenant_shown(metrics), tuple(parts.plans)[-1]
+    example = {**examples.TENANT, **dict.fromkeys(caps_of(metrics)), "plan_tier": plan}
     return (
         endpoint(
             "POST",
@@ -120,7 +121,9 @@ def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             answer=provisioned(shown),
             status=201,
             errors=(SLUG_TAKEN, EXTERNAL_REF_TAKEN),
-            example=Example(examples.PROVISIONED, {"name": "Acme Corp", "plan_tier": "pro", "external_ref": "cust_12345"}),
+            example=Example(
+                {**example, "tenant_secret": "sk_…"}, {"name": "Acme Corp", "plan_tier": plan, "external_ref": "cust_12345"}
+            ),
         ),
         endpoint(
             "POST",
@@ -133,7 +136,7 @@ def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             answer=shown,
             errors=(*CHANGES, PRECONDITION_FAILED),
             example=Example(
-                examples.TENANT, {"plan_tier": "pro", "agent_seats": 25, "branding_primary_color": "#0055FF"}, examples.NAMED
+                example, {"plan_tier": plan, "agent_seats": 25, "branding_primary_color": "#0055FF"}, examples.NAMED
             ),
             tagged=True,
         ),
@@ -147,7 +150,9 @@ def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             body=Reason,
             answer=shown,
             errors=CHANGES,
-            example=Example(examples.SUSPENDED, {"reason": "Non-payment"}, examples.NAMED),
+            example=Example(
+                {**example, "status": "suspended", "suspend_reason": "Non-payment"}, {"reason": "Non-payment"}, examples.NAMED
+            ),
         ),
         endpoint(
             "POST",
@@ -159,7 +164,7 @@ def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             body=Nothing,
             answer=shown,
             errors=(*CHANGES, TENANT_NOT_SUSPENDED),
-            example=Example(examples.TENANT, parameters=examples.NAMED),
+            example=Example(example, parameters=examples.NAMED),
         ),
         endpoint(
             "POST",
@@ -171,7 +176,7 @@ def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             body=Nothing,
             answer=shown,
             errors=(NOT_FOUND, WRITE_CONFLICT),
-            example=Example(examples.ARCHIVED, parameters=examples.NAMED),
+            example=Example({**example, "status": "archived"}, parameters=examples.NAMED),
         ),
         endpoint(
             "GET",
@@ -183,7 +188,7 @@ def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             body=Nothing,
             answer=shown,
             errors=(NOT_FOUND,),
-            example=Example(examples.TENANT, parameters=examples.NAMED),
+            example=Example(example, parameters=examples.NAMED),
             tagged=True,
         ),
         endpoint(
@@ -195,7 +200,7 @@ def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             parameters=Page,
             body=Nothing,
             answer=tenant_list(shown),
-            example=Example({"tenants": [examples.TENANT], "total": 1, "limit": 100, "offset": 0}, parameters={"limit": "100"}),
+            example=Example({"tenants": [example], "total": 1, "limit": 100, "offset": 0}, parameters={"limit": "100"}),
         ),
     )
 

@@ -168,7 +168,7 @@ def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             scope="write:tenants",
             platform_only=TENANT_KEY_FORBIDDEN,
             errors=(NOT_FOUND, TENANT_IS_ARCHIVED, WRITE_CONFLICT, PRECONDITION_FAILED),
-            example=Example(EXAMPLE, {"name": "Acme Corp", "plan": "pro"}, NAMED),
+            example=Example(EXAMPLE, {"name": "Acme Corp", "plan": tuple(parts.plans)[-1]}, NAMED),
             tagged=True,
         ),
     )
