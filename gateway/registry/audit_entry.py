@@ -29,7 +29,22 @@ ACTIONS = (
     "tenant.secret_rotated",
     "tenant.widget_key_rotated",
     "key.created",
+    "key.updated",
+    "key.rolled",
     "key.revoked",
+    "domain.created",
+    "domain.verified",
+    "domain.deleted",
+    "webhook.created",
+    "webhook.updated",
+    "webhook.secret_rolled",
+    "webhook.deleted",
+    "org.updated",
+    "tokens.revoked",
+    "config.reloaded",
+    "console.signed_in",
+    "console.sign_in_failed",
+    "tenant_context.mismatch",
 )
 
 

@@ -115,3 +115,13 @@ async def test_a_cancellation_from_elsewhere_stays_one() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_its_content_can_be_had_whole_also_where_it_was_read_for_a_signature() -> None:
+    assert await Body(receiving(pieces(b"ab", b"cd")), None, 1).content(4) == b"abcd"
+    signed = Body(receiving(pieces(b"ab", b"cd")), None, 1)
+    await signed.whole(10)
+    assert await signed.content(4) == b"abcd"
+    signed.close()
+    with pytest.raises(Refused, match="BODY_TOO_LARGE"):
+        await Body(receiving(pieces(b"abc", b"de")), None, 1).content(4)

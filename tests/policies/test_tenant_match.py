@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.errors import TENANT_HEADER_MISSING, TENANT_MISMATCH, Problem, Refused
@@ -63,3 +65,11 @@ def test_a_caller_with_a_credential_and_no_tenant_is_refused(caller):
 
 def test_anonymous_callers_have_no_tenant_to_agree_with():
     passes(ANONYMOUS, {"X-Tenant": "acme"}, tenant=None)
+
+
+def test_a_platforms_key_may_name_nobody_where_the_gateway_answers_itself():
+    asked = replace(samples.call(ROOT_KEY, tenant=None), upstream=None)
+    MATCH.check(asked)
+    for refused in (replace(asked, upstream="things"), replace(asked, principal=BOUND_KEY)):
+        with pytest.raises(Refused, match="TENANT_HEADER_MISSING"):
+            MATCH.check(refused)
