@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from starlette.types import ASGIApp
 
 from gateway.api.admin import Check, admin_app
 from gateway.api.apis import operator_document
-from gateway.api.mount import Mounted
 from gateway.api.operator.app import operator_app
 from gateway.api.operator.catalogue import operator_endpoints
 from gateway.api.parts import Parts
@@ -36,8 +35,6 @@ from gateway.ledger.replay import Replay
 from gateway.ledger.resources import Resources
 from gateway.ledger.standby import Standby
 from gateway.ledger.usage import Usage
-from gateway.pipeline.chain import Chain
-from gateway.pipeline.policy import Authenticator, NamesTenant, Policy, Setup
 from gateway.proxy import Proxy
 from gateway.registry.changes import Changes
 from gateway.registry.cipher import Cipher
@@ -48,8 +45,9 @@ from gateway.registry.listing import TenantList
 from gateway.registry.records import Records
 from gateway.registry.shelf import Shelf
 from gateway.registry.tenants import Tenants
-from gateway.routing.match import Route, Router
-from gateway.settings.schema import RouteSettings, Secrets, Settings
+from gateway.routing.match import Router
+from gateway.routing.table import policies_of, routes_of, security_headers_of
+from gateway.settings.schema import Secrets, Settings
 from gateway.settings.values import journal_dir_of, metrics_of, orgs_of, plans_of, resources_of, stale_for
 from gateway.store.client import Observe
 from gateway.store.connect import Place, open_store, source_of
@@ -163,10 +161,10 @@ async def open_gateway(
             jwks=signer.jwks,
         )
         builtins = mounted(settings.routes, parts)
-        policies = {route.name: _policies(route, settings, keysets, builtins.get(route.name)) for route in settings.routes}
+        policies = policies_of(settings, keysets.issuers, builtins)
         machine = Machine(
-            reader=RequestReader(clock, settings.listeners.public.trusted_proxies, _security_headers(policies)),
-            decider=Decider(Router(_routes(settings, policies)), records, ledger.take, plans, orgs),
+            reader=RequestReader(clock, settings.listeners.public.trusted_proxies, security_headers_of(policies)),
+            decider=Decider(Router(routes_of(settings, policies)), records, ledger.take, plans, orgs),
             keysets=keysets,
             records=records,
             ledger=ledger,
@@ -236,36 +234,3 @@ def _observing(metrics: Metrics) -> Observe:
             metrics.store_failure(call)
 
     return observe
-
-
-def _policies(route: RouteSettings, settings: Settings, keysets: KeySets, builtin: Mounted | None) -> list[Policy]:
-    """In the order of the walk. What the gateway itself answers with knows what its callers have a right to."""
-    setup = Setup(route.name, keysets.issuers, metrics_of(settings), resources_of(settings), settings.identity.key_prefix)
-    policies = [entry.build(setup) for entry in route.policies]
-    return policies if builtin is None else sorted([builtin, *policies], key=lambda policy: policy.phase)
-
-
-def _routes(settings: Settings, policies: Mapping[str, Sequence[Policy]]) -> list[Route]:
-    authenticators = [policy for chain in policies.values() for policy in chain if isinstance(policy, Authenticator)]
-    return [
-        Route(
-            name=route.name,
-            path=route.path,
-            chain=Chain.of(policies[route.name], authenticators),
-            upstream=route.upstream,
-            builtin=route.builtin,
-            hosts=route.hosts,
-            methods=frozenset(route.methods),
-            max_body=route.max_body,
-            encoded_slashes=route.encoded_slashes,
-            keep_authorization=route.keep_authorization,
-            x_ratelimit_headers=route.x_ratelimit_headers,
-            stale_for=stale_for(settings, route),
-        )
-        for route in settings.routes
-    ]
-
-
-def _security_headers(policies: Mapping[str, Sequence[Policy]]) -> frozenset[bytes]:
-    namers = [policy for chain in policies.values() for policy in chain if isinstance(policy, NamesTenant)]
-    return frozenset(name.encode() for namer in namers for name in namer.security_headers)
