@@ -52,8 +52,14 @@ class Caller:
         assert self.org is not None, "the endpoint is not for operators"
         return self.org
 
+    def check_may_name(self, tenant: UUID) -> None:
+        """Before the store is asked, so that a bound caller can't tell by the time either which tenants there are beside its
+        own. Raises Refused(NOT_FOUND)."""
+        if self.tenant not in (None, tenant):
+            raise Refused(NOT_FOUND, "No tenant has this id.")
+
     def check_sees(self, org: str, tenant: UUID | None = None) -> None:
-        """Raises Refused(NOT_FOUND), as for what does not exist. `tenant`: whose it is; None: the organization's own."""
+        """What was found is `tenant`'s; None: the organization's own. Raises Refused(NOT_FOUND), as for what does not exist."""
         if self.org not in (None, org) or self.tenant not in (None, tenant):
             raise Refused(NOT_FOUND)
 

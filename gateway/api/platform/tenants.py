@@ -89,6 +89,7 @@ class _Calls:
         return Answered(page([self._view(tenant) for tenant in found], end))
 
     async def show(self, asked: Asked[OneTenant, Nothing]) -> Answered:
+        asked.caller.check_may_name(asked.parameters.tenant_id)
         tenant = await self._parts.tenants.get(asked.parameters.tenant_id)
         asked.caller.check_sees(tenant.org, tenant.id)
         return Answered(self._view(tenant), tagged=True)
