@@ -13,6 +13,7 @@ from starlette.responses import Response
 from gateway.errors import NOT_FOUND, Problem, Refused
 from gateway.pipeline.call import Customer
 from gateway.registry.audit_entry import Actor
+from gateway.registry.changes import NO_TENANT
 
 from .body import Pairs, read_body, read_query
 from .document import Shown
@@ -45,8 +46,9 @@ class Caller:
 
     @property
     def identity(self) -> str:
-        """What tells it from every other caller."""
-        return "/".join((self.org or "", str(self.tenant or ""), self.name))
+        """What tells it from every other caller, and from itself where it acts for another tenant."""
+        acting = "" if self.customer is None else str(self.customer.tenant.id)
+        return "/".join((self.org or "", acting, self.name))
 
     def require_org(self) -> str:
         assert self.org is not None, "the endpoint is not for operators"
@@ -56,12 +58,13 @@ class Caller:
         """Before the store is asked, so that a bound caller can't tell by the time either which tenants there are beside its
         own. Raises Refused(NOT_FOUND)."""
         if self.tenant not in (None, tenant):
-            raise Refused(NOT_FOUND, "No tenant has this id.")
+            raise Refused(NOT_FOUND, NO_TENANT)
 
-    def check_sees(self, org: str, tenant: UUID | None = None) -> None:
-        """What was found is `tenant`'s; None: the organization's own. Raises Refused(NOT_FOUND), as for what does not exist."""
+    def check_sees(self, org: str, tenant: UUID | None = None, unknown: str = NO_TENANT) -> None:
+        """What was found is `tenant`'s; None: the organization's own. Raises Refused(NOT_FOUND), in the words (`unknown`) that
+        are used for what does not exist."""
         if self.org not in (None, org) or self.tenant not in (None, tenant):
-            raise Refused(NOT_FOUND)
+            raise Refused(NOT_FOUND, unknown)
 
 
 @dataclass(frozen=True, slots=True)

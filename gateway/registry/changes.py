@@ -25,6 +25,8 @@ from .withdrawal import Pause, Withdrawal
 
 R = TypeVar("R", Tenant, Organization)
 
+NO_TENANT = "No tenant has this id."
+
 _UNLIST = Script.load("gateway.registry", "unlist")
 # A round that fails means that another writer's has succeeded: so many changes at once all succeed, however they interleave.
 _ROUNDS = 100
@@ -61,7 +63,7 @@ class Changes:
 
         control = self.shelf.store.control
         async with self.audit.around(tenant_id):
-            return await self._change(lambda: self.shelf.tenant(tenant_id, control), checked, act, "No tenant has this id.")
+            return await self._change(lambda: self.shelf.tenant(tenant_id, control), checked, act, NO_TENANT)
 
     async def org(self, org_id: str, edit: Callable[[Organization], Organization], act: Act) -> Organization:
         """Likewise, of what is stored of an organization: its root keys."""

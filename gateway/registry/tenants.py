@@ -30,7 +30,7 @@ from gateway.tenancy.slug import is_slug, schema_from, slug_from
 from gateway.tenancy.tenant import Status, Tenant
 
 from .audit_entry import SYSTEM, Act, Actor, Json
-from .changes import Changes
+from .changes import NO_TENANT, Changes
 from .owner import write_owner
 from .reservation import CREATION_LIMIT, Reservations
 from .shelf import next_version
@@ -121,7 +121,7 @@ class Tenants:
         """Raises NOT_FOUND."""
         tenant = await self._shelf.tenant(tenant_id, self._client)
         if tenant is None:
-            raise Refused(NOT_FOUND, "No tenant has this id.")
+            raise Refused(NOT_FOUND, NO_TENANT)
         return tenant
 
     async def page(self, limit: int, offset: int = 0, org: str | None = None) -> tuple[list[Tenant], int]:

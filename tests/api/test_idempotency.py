@@ -24,8 +24,10 @@ from gateway.errors import (
     Problem,
     Refused,
 )
+from tests import samples
 from tests.api.samples import ADMIN_KEY, SECOND_KEY, Operator, admin_client
 from tests.registry.samples import Registry
+from tests.samples import ACME, GLOBEX
 
 SECRET = "sk_canary_5f3a"
 TEA = b'{"what": "tea"}'
@@ -120,6 +122,13 @@ async def test_keys_of_different_callers_have_nothing_to_do_with_each_other(shop
     first, other = await shop.ask(who="key_1"), await shop.ask(who="key_2")
     assert (shop.done, first) != (1, other)
     assert shop.done == 2
+
+
+async def test_a_caller_that_acts_for_another_tenant_is_another_one() -> None:
+    acting = {
+        Caller("key_1", "r1", "main", customer=samples.call(tenant=tenant).customer).identity for tenant in (ACME, GLOBEX, None)
+    }
+    assert len(acting) == 3
 
 
 @pytest.mark.parametrize("problem", [SLUG_TAKEN, NOT_FOUND])

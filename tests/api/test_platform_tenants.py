@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.tenancy.ids import new_id, typeid
 from gateway.tenancy.tenant import Status
 from tests.api.public import SCOPES, Platform
 
@@ -84,6 +85,15 @@ async def test_a_platform_sees_its_own_organizations_tenants_only(platform: Plat
     assert (await listed(platform.root))["data"] == []
     assert code(await platform.root.get(f"{TENANTS}/{foreign.typeid}")) == (404, "NOT_FOUND")
     assert code(await platform.root.patch(f"{TENANTS}/{foreign.typeid}", json={"name": "Mine"})) == (404, "NOT_FOUND")
+
+
+async def test_what_is_somebody_elses_is_told_as_what_does_not_exist(platform: Platform) -> None:
+    foreign, missing = await platform.tenant("Foreign", org="other"), typeid("tnt", new_id())
+    own = await platform.tenant("Own")
+    async with await platform.caller(own.id) as bound:
+        for caller, hidden in ((platform.root, foreign), (bound, foreign), (bound, await platform.tenant("Sibling"))):
+            told = [(await caller.get(f"{TENANTS}/{name}")).json() for name in (hidden.typeid, missing)]
+            assert {**told[0], "request_id": ""} == {**told[1], "request_id": ""}
 
 
 @pytest.mark.parametrize("name", ["tnt_none", "..", "0", "019e4ae7-1a2b-7c3d-8e4f-5a6b7c8d9e0f"])
