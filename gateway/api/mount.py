@@ -27,7 +27,9 @@ Builtin = Callable[[Call, ReadContent], Awaitable[Response]]
 
 class Mounted:
     """A group of endpoints at `path`, which may end in `/*`. It is a guard of its route too: what a caller has no right to is
-    refused before the tenant's state is looked at, and before anything is counted."""
+    refused before the tenant's state is looked at, and before anything is counted.
+
+    It does not say what it rests on, so that no admission is a precedent of another: an endpoint needs each request itself."""
 
     phase: ClassVar[Phase] = Phase.RIGHT
 
