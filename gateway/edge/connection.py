@@ -169,7 +169,8 @@ class ClientConnection(asyncio.Protocol):
             # Not at once: the handler has still to settle this one.
             self.loop.call_soon(self._advance)
         else:
-            self._pipe.resume_reading()
+            if not self._pipe.is_read:
+                self._pipe.resume_reading()
             self._watch_head()
 
     def abort(self) -> None:
@@ -183,14 +184,14 @@ class ClientConnection(asyncio.Protocol):
     def _advance(self) -> None:
         """Read requests until one of them, or the client, has to be waited for; a few, since others have their turn too."""
         self._advancing, left = True, IN_A_TURN
-        while self._may_read and left:
+        while not self._busy and self._may_read and left:
             head = self._incoming.next_head()
             if head is None:
                 break
             left -= 1
             self._begin(head)
         self._advancing = False
-        if not self._may_read:
+        if self._busy or not self._may_read:
             return
         if left:
             self._pipe.resume_reading()

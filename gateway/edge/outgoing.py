@@ -6,14 +6,9 @@ from http import HTTPStatus
 
 from .head import Head
 
-_LINES = {status.value: b"HTTP/1.1 %d %b" % (status, status.phrase.encode("ascii")) for status in HTTPStatus}
+STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode("ascii")) for status in HTTPStatus}
 
 Fields = list[tuple[bytes, bytes]]
-
-
-def status_line(status: int) -> bytes:
-    """Without its end."""
-    return _LINES.get(status) or b"HTTP/1.1 %d " % status
 
 
 class Outgoing:
@@ -48,7 +43,8 @@ class Outgoing:
         """The head. `fields` name no framing but `Content-Length`; `sized`: they do, or there is no body."""
         self._started = True
         self._bodiless = self._asks_head or status in (204, 304)
-        lines = [status_line(status), *map(b": ".join, fields)]
+        line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+        lines = [*map(b": ".join, fields)]
         if not (sized or self._bodiless):
             if self._is_current:
                 self._chunked = True
@@ -58,7 +54,7 @@ class Outgoing:
         if not self.persistent:
             lines.append(b"connection: close")
         lines.append(b"\r\n")
-        return b"\r\n".join(lines)
+        return line + b"\r\n".join(lines)
 
     def piece(self, data: bytes) -> bytes:
         """A piece of the body."""

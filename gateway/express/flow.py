@@ -7,9 +7,10 @@ where its values go on to the upstream, the flow knows at which place of the hea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from operator import itemgetter
 
 from gateway.decision import Admission
 from gateway.edge.answer import field_lines
@@ -38,9 +39,10 @@ _OURS = frozenset(name.lower().encode("ascii") for name in ("X-Request-Id", *LIM
 class Flow(Head):
     """A head, without its fields, and what it leads to. `call` is that of its requests, without what came from the client.
 
-    The head toward the upstream is `parts`, of which slices stand for what the client sent there, the request's id, `between`,
-    the identity token and `end`. `told` are headers of the answer that are always the same, `names` those of all that we set.
-    `is_told`: the upstream tells how many units were used. `request_id` is that of a trusted proxy.
+    The head toward the upstream is `template` with what the client sent at the places that `passing` gets, the request's id,
+    `between`, the identity token, and `end`; these three are in `rest`. `told` are headers of the answer that are always the
+    same, `names` those of all that we set. `is_told`: the upstream tells how many units were used. `request_id` is that of a
+    trusted proxy.
     """
 
     precedent: Precedent
@@ -48,7 +50,8 @@ class Flow(Head):
     route: Route
     call: Call
     chooser: Chooser
-    parts: Sequence[bytes | slice]
+    template: bytes
+    passing: Callable[[bytes], tuple[bytes, ...]]
     between: bytes
     end: bytes
     told: bytes
@@ -58,22 +61,22 @@ class Flow(Head):
     answer_headers: Mapping[str, str]
     is_told: bool
     request_id: str | None
-    identity: bytes = b""
+    rest: bytes = b""
     signed: float = float("-inf")
 
-    def opening(self, block: bytes, request_id: bytes, body: bytes) -> bytes:
-        """The request toward the upstream. `block` is the head that was sent this time."""
-        pieces = [block[part] if type(part) is slice else part for part in self.parts]
-        pieces += (request_id, self.between, self.identity, self.end, body)
-        return b"".join(pieces)
-
-    def sign(self, machine: Machine, now: float, request_id: str) -> None:
-        """Have a fresh identity token. `now` is in seconds since 1970."""
+    def opening(self, machine: Machine, block: bytes, now: float, request_id: str) -> bytes:
+        """The head of the request toward the upstream. `block` is the head that was sent this time; `now` is in seconds since
+        1970."""
         if not is_fresh(self.signed, now):
-            assert self.route.upstream is not None
-            call = replace(self.call, request=replace(self.call.request, request_id=request_id))
-            token, self.signed = machine.signer.signed(call, self.route.upstream, now)
-            self.identity = token.encode("ascii")
+            self._sign(machine, now, request_id)
+        return self.template % self.passing(block) + request_id.encode("ascii") + self.rest
+
+    def _sign(self, machine: Machine, now: float, request_id: str) -> None:
+        """Have a fresh identity token."""
+        assert self.route.upstream is not None
+        call = replace(self.call, request=replace(self.call.request, request_id=request_id))
+        token, self.signed = machine.signer.signed(call, self.route.upstream, now)
+        self.rest = self.between + token.encode("ascii") + self.end
 
 
 class Flows:
@@ -127,7 +130,7 @@ def _flow(machine: Machine, seen: Seen, precedent: Precedent) -> Flow:
     question = replace(precedent.question, call=replace(call, request=bare))
     given = [value.decode("latin-1") for name, value in request.fields if name == b"x-request-id"]
     limits = LimitTexts.of(() if route.x_ratelimit_headers else admission.standings)
-    parts, between = _parts(head, seen.block, seen.sent)
+    template, passing, between = _parts(head, seen.block, seen.sent)
     return Flow(
         method=head.method,
         target=b"",
@@ -138,7 +141,8 @@ def _flow(machine: Machine, seen: Seen, precedent: Precedent) -> Flow:
         route=route,
         call=replace(call, request=bare),
         chooser=machine.upstreams.chooser(route.upstream),
-        parts=parts,
+        template=template,
+        passing=_getter(passing),
         between=between,
         end=b"\r\n" + framing(head.method, head.length or 0) + b"\r\n",
         told=field_lines([*seen.answer_headers.items(), *limits.headers]),
@@ -159,23 +163,30 @@ def _flow(machine: Machine, seen: Seen, precedent: Precedent) -> Flow:
     )
 
 
-def _parts(head: Head, block: bytes, sent: OutboundHead) -> tuple[Sequence[bytes | slice], bytes]:
-    """What goes on to the upstream up to the request's id, and from there to the identity token. A header that passes is the
-    very one that the client sent; of that the name is kept, and where its value stands."""
+def _parts(head: Head, block: bytes, sent: OutboundHead) -> tuple[bytes, Sequence[slice], bytes]:
+    """What goes on to the upstream up to the request's id, with a `%b` for each value that the client has sent; where in the
+    `block` these stand; and what follows up to the identity token. A header that passes is the very one that was sent."""
     spans = {id(field): span for field, span in zip(head.fields, value_spans(block), strict=True)}
     start = len(head.method) + 1
-    parts: list[bytes | slice] = [head.method.encode("ascii") + b" ", slice(start, start + len(head.target))]
-    text = b" HTTP/1.1\r\n"
+    passing = [slice(start, start + len(head.target))]
+    template, text = b"", b"%b %%b HTTP/1.1\r\n" % head.method.encode("ascii")
     for field in sent.headers:
         name, value = field
         if id(field) in spans:
-            parts += (text + name + b": ", spans[id(field)])
-            text = b"\r\n"
+            passing.append(spans[id(field)])
+            text += name.replace(b"%", b"%%") + b": %b\r\n"
         elif name == REQUEST_ID:
-            parts.append(text + b"X-Request-Id: ")
-            text = b"\r\n"
+            template, text = text + b"X-Request-Id: ", b"\r\n"
         elif name == IDENTITY:
-            return parts, text + IDENTITY + b": "
+            return template, passing, text + IDENTITY + b": "
         else:
-            text += name + b": " + value + b"\r\n"
+            line = name + b": " + value + b"\r\n"
+            text += line if template else line.replace(b"%", b"%%")
     raise AssertionError("no identity goes to the upstream")
+
+
+def _getter(spans: Sequence[slice]) -> Callable[[bytes], tuple[bytes, ...]]:
+    """What stands at all these places."""
+    if len(spans) == 1:
+        return lambda block: (block[spans[0]],)
+    return itemgetter(*spans)

@@ -13,11 +13,11 @@ from gateway.edge.answer import date, field_lines
 from gateway.edge.connection import ClientConnection
 from gateway.edge.head import read_head
 from gateway.edge.origin import new_request_id
-from gateway.edge.outgoing import status_line
+from gateway.edge.outgoing import STATUS_LINES
 from gateway.errors import Refused
 from gateway.forward.exchange import Exchange, UpstreamAborted
 from gateway.forward.response_head import ResponseHead
-from gateway.ledger.ledger import Outcome
+from gateway.ledger.ledger import Effect, Outcome
 from gateway.ledger.receipt import Receipt
 from gateway.pipeline.limits import limit_headers
 from gateway.transaction import effect_of
@@ -25,6 +25,9 @@ from gateway.transaction import effect_of
 from .carriage import Carriage
 from .flow import Flow
 from .passage import Passage
+
+# Answers that are given as they come, and whose units are counted.
+_USUAL = frozenset(status for status in STATUS_LINES if 200 <= status < 500) - {204, 304}
 
 
 class Repeat:
@@ -58,8 +61,7 @@ class Repeat:
         self._connection.handler = self
         try:
             self._limits = self._told_limits()
-            flow.sign(machine, now, self._request_id)
-            self._exchange.opening = flow.opening(self._block, self._request_id.encode("ascii"), self._body)
+            self._exchange.opening = flow.opening(machine, self._block, now, self._request_id) + self._body
             self._exchange.start()
         except Exception as error:
             self._stumble(error)
@@ -69,13 +71,14 @@ class Repeat:
 
     def head(self, answer: ResponseHead) -> None:
         flow = self._flow
-        is_usual = (
-            self._exchange.connect is None
-            and answer.length is not None
-            and 200 <= answer.status < 500
-            and answer.status not in (204, 304)
-        )
-        if is_usual and not flow.is_told and flow.names.isdisjoint(answer.names) and self._connection.outgoing.persistent:
+        if (
+            answer.length is not None
+            and answer.status in _USUAL
+            and self._exchange.connect is None
+            and not flow.is_told
+            and self._connection.outgoing.persistent
+            and flow.names.isdisjoint(answer.names)
+        ):
             self._answer = answer
         else:
             self._as_passage().head(answer)
@@ -91,7 +94,7 @@ class Repeat:
     def complete(self) -> None:
         """The answer waits for the receipt, if there is one: what a client has whole is counted."""
         try:
-            self._receipt = self._carriage.machine.ledger.count(self._charge, None)
+            self._receipt = self._carriage.machine.ledger.settlement.count(self._charge, None)
         except Exception as error:
             self._stumble(error)
             return
@@ -114,21 +117,8 @@ class Repeat:
 
     def _finish(self) -> None:
         flow, machine, answer = self._flow, self._carriage.machine, self._answer
-        try:
-            whole = self._rendered()
-        except Exception as error:
-            self._stumble(error)
-            return
-        self._connection.reply(whole)
-        machine.ledger.settle_soon(self._charge, Outcome.DELIVERED, None, effect_of(answer.status))
-        seconds, first_byte = machine.clock.monotonic() - self._started, self._exchange.first_byte or 0.0
-        flow.watch.answered(self._request_id, answer.status, seconds, first_byte, len(self._body), len(self._held))
-
-    def _rendered(self) -> bytes:
-        flow, answer = self._flow, self._answer
         lines = (
-            status_line(answer.status),
-            b"\r\n",
+            STATUS_LINES[answer.status],
             answer.rendered,
             flow.told,
             self._limits,
@@ -137,7 +127,11 @@ class Repeat:
             b"\r\n\r\n" if b"date" in answer.names else b"\r\ndate: %b\r\n\r\n" % date(),
             self._held,
         )
-        return b"".join(lines)
+        self._connection.reply(b"".join(lines))
+        effect = effect_of(answer.status) if self._charge.resources else Effect.NOTHING
+        machine.ledger.settlement.settle(self._charge, Outcome.DELIVERED, None, effect)
+        seconds, first_byte = machine.clock.monotonic() - self._started, self._exchange.first_byte or 0.0
+        flow.watch.answered(self._request_id, answer.status, seconds, first_byte, len(self._body), len(self._held))
 
     def _told_limits(self) -> bytes:
         """What is told of the limits that bind the request, and is not the same each time."""

@@ -55,13 +55,14 @@ class Drawn:
 
 @dataclass(slots=True)
 class Charge:
-    """`settled` is set by the first settlement; a second one gives nothing back. `goes_on`: where the store can't be reached
-    its units go to the journal, and it is delivered. `hold` is what it holds of the worker's own limits, where the store could
-    not be reached at all."""
+    """`counted`: all of its units are committed. `settled` is set by the first settlement; a second one gives nothing back.
+    `goes_on`: where the store can't be reached its units go to the journal, and it is delivered. `hold` is what it holds of the
+    worker's own limits, where the store could not be reached at all."""
 
     units: tuple[Drawn, ...] = ()
     slots: tuple[Lease, ...] = ()
     resources: tuple[HeldResource, ...] = ()
+    counted: bool = False
     settled: bool = False
     goes_on: bool = False
     hold: Hold | None = None

@@ -65,7 +65,7 @@ class Ledger:
         self._local = Local(store, self._upkeep, self._exchange, records, clock)
         self.order, self.take_order = self._local.order, self._local.take
         self.standings, self.numbers = self._local.standings, self._local.numbers
-        self._settlement = Settlement(self._exchange, self._upkeep.restore, deferral)
+        self.settlement = Settlement(self._exchange, self._upkeep.restore, deferral)
         self.last_lease = self._book.last
         self.recalled = self._upkeep.recalled
         self.sweep = self._upkeep.sweep
@@ -108,7 +108,7 @@ class Ledger:
     def count(self, charge: object, told: int | None) -> Receipt | None:
         """The upstream has served the request, and said that it used `told` units, where it did: its units are counted from now
         on. What the client's answer has to wait for before it may end, if anything."""
-        return self._settlement.count(charge, told) if isinstance(charge, Charge) else None
+        return self.settlement.count(charge, told) if isinstance(charge, Charge) else None
 
     def settle_soon(self, charge: object, outcome: Outcome, units: int | None = None, effect: Effect = Effect.UNKNOWN) -> None:
         """Give back what `charge` holds, or have it counted. The first call for a charge counts. Never raises, never waits.
@@ -117,7 +117,7 @@ class Ledger:
         somebody reconciles it.
         """
         if isinstance(charge, Charge):
-            self._settlement.settle(charge, outcome, units, effect)
+            self.settlement.settle(charge, outcome, units, effect)
 
     async def settle(self, charge: object, outcome: Outcome, units: int | None = None, effect: Effect = Effect.UNKNOWN) -> None:
         """Likewise, and return when the store knows."""
@@ -194,7 +194,7 @@ class Ledger:
     def _unanswered(self, ask: Ask) -> None:
         """It may have run. Nothing will be made of what it reserved."""
         ask.let_go()
-        self._settlement.settle(Charge(resources=ask.resources), Outcome.CLIENT_GONE, None, Effect.NOTHING)
+        self.settlement.settle(Charge(resources=ask.resources), Outcome.CLIENT_GONE, None, Effect.NOTHING)
 
     async def _decided(self, ask: Ask, verdict: Verdict) -> Granted | Denied | Changed:
         granted, basis = verdict.kind is Kind.GRANTED, ask.question.basis
@@ -241,6 +241,6 @@ class Ledger:
             self._upkeep.enliven(lease)
 
     def _return(self, ask: Ask) -> None:
-        self._settlement.settle(ask.charge, Outcome.REFUND, None, Effect.NOTHING)
+        self.settlement.settle(ask.charge, Outcome.REFUND, None, Effect.NOTHING)
         for nonce in ask.nonces:
             self._exchange.add(Forget(nonce), AT_ONCE)

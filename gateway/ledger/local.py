@@ -41,31 +41,28 @@ class Local:
 
     def order(self, question: Admit) -> Order:
         """What can be taken for any request that asks the same."""
-        period = self.period
+        period, trusts = self.period, [self._records.trust(record) for record in question.basis]
         if not question.fixed:
-            return Order(question, period, places_of(question, period))
+            return Order.of(question, period, places_of(question, period), trusts)
         call = question.call
         subjects = (question.demands, call.principal, call.customer, call.route, period)
-        return Order(question, period, self._known(lambda: places_of(question, period), *subjects))
+        return Order.of(question, period, self._known(lambda: places_of(question, period), *subjects), trusts)
 
     def take(self, order: Order) -> Charge | None:
         """What is to be settled for an admitted request; None where the store has to be asked."""
-        now, basis = self._clock.monotonic(), order.question.basis
-        renewed = RECORD_LEASE
-        for record in basis:
-            renewed = min(renewed, self._records.lease_left(record))
-        if renewed <= 0 or order.period != self.period or (now >= self.period_ends and order.has_quota):
+        now, trusts = self._clock.monotonic(), order.trusts
+        if trusts is None or not order.is_local or order.period != self.period or (now >= self.period_ends and order.has_quota):
             return None
-        if not self._hold(order.places, now):
+        soonest = now + RECORD_LEASE
+        for trust in trusts:
+            if trust.until < soonest:
+                soonest = trust.until
+        if soonest <= now or not self._hold(order.bounded, now):
             return None
-        for place in order.places:
-            lease = place.lease
-            if lease is not None and lease.idle <= lease.low_at:
-                self._upkeep.refill(lease, now)
-        if renewed < RECORD_LEASE / 2:
-            for record in basis:
+        if soonest - now < RECORD_LEASE / 2:
+            for record in order.question.basis:
                 self._renew(record)
-        return self._charge(order)
+        return self._charge(order, now)
 
     def standings(self, order: Order) -> Sequence[Standing]:
         """Of a request for which `order` has just been taken."""
@@ -75,37 +72,42 @@ class Local:
     def numbers(self, order: Order) -> Sequence[tuple[int, float]]:
         """The same in short: of each place what remains, and the seconds until it is full or its period ends; zeros where
         nothing bounds it."""
-        now = self._clock.monotonic()
+        now, numbers = self._clock.monotonic(), []
         left = self.period_ends - now
-        return [
-            (0, 0.0) if place.lease is None else left_and_reset(place.demand, place.lease, now, left) for place in order.places
-        ]
+        for place in order.places:
+            lease = place.lease
+            numbers.append((0, 0.0) if lease is None else left_and_reset(place.demand, lease, now, left))
+        return numbers
 
     def _hold(self, places: Sequence[Place], now: float) -> bool:
+        """Set aside what is demanded, if it is there."""
+        book = self._upkeep.book
         for count, place in enumerate(places):
-            if not place.hold(self._upkeep.book, now):
+            lease = place.find(book, now)
+            if lease is None or not lease.hold(place.units, now):
                 for held in places[:count]:
                     held.let_go()
                 return False
         return True
 
-    def _charge(self, order: Order) -> Charge:
+    def _charge(self, order: Order, now: float) -> Charge:
         """Hand out what was set aside: the request is admitted."""
         question = order.question
         charge, call = Charge(goes_on=question.stale_for is not None), question.call
         for place in order.places:
             demand, lease = place.demand, place.lease
-            match demand:
-                case Quota():
-                    drawn = draw(self._store, call, demand, lease, order.period, place.counters)
-                    charge.units += (drawn,)
-                    place.counters = drawn.counters
-                case Slot() if lease is not None:
-                    charge.slots += (lease,)
-                case Release():
-                    charge.resources += (held_resource(self._store, call, demand, None),)
-            if lease is not None:
+            if place.is_rate and lease is not None:
                 lease.hand_out(place.units)
+            elif isinstance(demand, Quota):
+                drawn = draw(self._store, call, demand, lease, order.period, place.counters)
+                charge.units += (drawn,)
+                place.counters = drawn.counters
+            elif isinstance(demand, Slot) and lease is not None:
+                charge.slots += (lease,)
+            elif isinstance(demand, Release):
+                charge.resources += (held_resource(self._store, call, demand, None),)
+            if lease is not None and lease.idle <= lease.low_at:
+                self._upkeep.refill(lease, now)
         return charge
 
     def _renew(self, record: Record) -> None:

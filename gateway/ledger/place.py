@@ -12,6 +12,7 @@ from .book import Book
 from .items import Counters
 from .lease import Lease
 from .naming import name_of, tag_of
+from .remembered import Trust
 from .standing import from_lease
 
 # Seconds after which the book is told again that a lease is of use.
@@ -28,41 +29,54 @@ class Place:
     name: str = ""
     units: int = 1
     bounded: bool = False
+    is_rate: bool = False
     lease: Lease | None = None
     looked: float = 0.0
     counters: Counters | None = None
 
-    def hold(self, book: Book, now: float) -> bool:
-        """Set the demand's units aside, if there are so many. What only the store can tell is never there."""
-        if not self.bounded:
-            return not isinstance(self.demand, Nonce | Reserve)
+    def find(self, book: Book, now: float) -> Lease | None:
+        """The lease of the moment."""
         lease = self.lease
         if lease is None or lease.over or now - self.looked >= _TOUCH:
             lease = self.lease = book.find(self.tag, self.name)
             self.looked = now
-        return lease is not None and lease.hold(self.units, now)
+        return lease
+
+    def let_go(self) -> None:
+        if self.lease is not None:
+            self.lease.let_go(self.units)
 
     def standing(self, now: float, period_left: float) -> Standing:
         if self.lease is not None and isinstance(self.demand, Rate | Quota | Slot):
             return from_lease(self.demand, self.lease, now, period_left)
         return Standing(self.demand, True, None, period_left if isinstance(self.demand, Quota) else 0.0)
 
-    def let_go(self) -> None:
-        if self.lease is not None:
-            self.lease.let_go(self.units)
-
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What all requests that ask `question` demand in `period`."""
+    """What all requests that ask `question` demand in `period`, and under which records. `trusts`: None where one of these is
+    not leased; `bounded`: the places that have a lease; `is_local`: whether the store need not be asked anyway."""
 
     question: Admit
     period: str
     places: Sequence[Place]
+    trusts: Sequence[Trust] | None
+    bounded: Sequence[Place]
+    is_local: bool
+    has_quota: bool
 
-    @property
-    def has_quota(self) -> bool:
-        return any(isinstance(place.demand, Quota) for place in self.places)
+    @classmethod
+    def of(cls, question: Admit, period: str, places: Sequence[Place], trusts: Sequence[Trust | None]) -> Order:
+        known = [trust for trust in trusts if trust is not None]
+        return cls(
+            question,
+            period,
+            places,
+            known if len(known) == len(trusts) else None,
+            [place for place in places if place.bounded],
+            not any(isinstance(place.demand, Nonce | Reserve) for place in places),
+            any(isinstance(place.demand, Quota) for place in places),
+        )
 
 
 def places_of(question: Admit, period: str) -> Sequence[Place]:
@@ -70,7 +84,8 @@ def places_of(question: Admit, period: str) -> Sequence[Place]:
     for demand in question.demands:
         if isinstance(demand, Rate | Slot) or (isinstance(demand, Quota) and not demand.unbounded):
             units = demand.units if isinstance(demand, Quota) else 1
-            places.append(Place(demand, tag_of(call, demand), name_of(call, demand, period), units, bounded=True))
+            tag, name = tag_of(call, demand), name_of(call, demand, period)
+            places.append(Place(demand, tag, name, units, bounded=True, is_rate=isinstance(demand, Rate)))
         else:
             places.append(Place(demand))
     return places

@@ -7,6 +7,13 @@ from typing import Protocol
 from gateway.pipeline.lookup import Record
 
 
+class Trust(Protocol):
+    """`until`: the instant, on the monotonic clock, until which a record is leased. It changes as that does."""
+
+    @property
+    def until(self) -> float: ...
+
+
 class Remembered(Protocol):
     def forget(self, record: Record) -> None:
         """The record has changed in the store."""
@@ -16,6 +23,9 @@ class Remembered(Protocol):
 
     def leased(self, record: Record) -> bool:
         """Whether no change of the record can have answered yet."""
+
+    def trust(self, record: Record) -> Trust | None:
+        """Until when the record is leased, from now on; None where it is not."""
 
     def lease_left(self, record: Record) -> float:
         """For how many more seconds it is leased; 0 where it is not."""

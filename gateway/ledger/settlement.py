@@ -45,6 +45,7 @@ class Settlement:
                 commit = drawn.commit = self._commit(drawn, told)
                 if not drawn.lazy:
                     awaited.append(commit)
+        charge.counted = True
         if not awaited:
             return None
         return Receipt(awaited, None if deferral is None else partial(self._defer_unknown, deferral, charge))
@@ -56,7 +57,7 @@ class Settlement:
         if outcome is Outcome.REFUND:
             for drawn in charge.units:
                 self._refund(drawn)
-        else:
+        elif not charge.counted:
             try:
                 self.count(charge, told)
             except Refused as refused:
@@ -74,15 +75,16 @@ class Settlement:
         return any(self._exchange.stalled(drawn.counters.at) for drawn in charge.units)
 
     def _commit(self, drawn: Drawn, told: int | None) -> Commit:
-        units = _used(drawn, told)
-        held = min(units, drawn.units)
-        if drawn.lease is not None and held < drawn.units:
-            self._restore(drawn.lease, drawn.units - held)
+        units = held = drawn.units
+        if drawn.told and told is not None:
+            units, held = told, min(told, drawn.units)
+            if drawn.lease is not None and held < drawn.units:
+                self._restore(drawn.lease, drawn.units - held)
         drawn.counted = units
         return self._exchange.commit(drawn.counters, drawn.lease, units=units, held=held, lazy=drawn.lazy)
 
     def _defer(self, deferral: Deferral, drawn: Drawn, told: int | None) -> None:
-        deferral.count(drawn, _used(drawn, told))
+        deferral.count(drawn, told if drawn.told and told is not None else drawn.units)
         if drawn.lease is not None:
             # They are neither idle nor in use: the store takes them back with the end of the lease.
             drawn.lease.busy -= drawn.units
@@ -124,7 +126,3 @@ class Settlement:
             self._exchange.add(Made(held), AT_ONCE)
         elif effect is Effect.NOTHING:
             self._exchange.add(Drop(held.key, held.holder), AT_ONCE)
-
-
-def _used(drawn: Drawn, told: int | None) -> int:
-    return told if drawn.told and told is not None else drawn.units

@@ -16,19 +16,17 @@ class FairCache(Generic[K, V]):
 
     def __init__(self, own: int, size: int) -> None:
         self._own, self._size = own, size
-        self._found: dict[K, tuple[Hashable, V]] = {}
+        self._found: dict[K, V] = {}
+        self._owner_of: dict[K, Hashable] = {}
         self._owners: OrderedDict[Hashable, OrderedDict[K, None]] = OrderedDict()
+        self.get = self._found.get
 
     def __len__(self) -> int:
         return len(self._found)
 
-    def get(self, key: K) -> V | None:
-        found = self._found.get(key)
-        return None if found is None else found[1]
-
     def put(self, owner: Hashable, key: K, value: V) -> None:
         self.forget(key)
-        self._found[key] = (owner, value)
+        self._found[key], self._owner_of[key] = value, owner
         owned = self._owners.setdefault(owner, OrderedDict())
         owned[key] = None
         self._owners.move_to_end(owner)
@@ -38,10 +36,10 @@ class FairCache(Generic[K, V]):
             self.forget(next(iter(next(iter(self._owners.values())))))
 
     def forget(self, key: K) -> None:
-        found = self._found.pop(key, None)
-        if found is None:
+        if self._found.pop(key, None) is None:
             return
-        owned = self._owners[found[0]]
+        owner = self._owner_of.pop(key)
+        owned = self._owners[owner]
         del owned[key]
         if not owned:
-            del self._owners[found[0]]
+            del self._owners[owner]

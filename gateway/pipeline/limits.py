@@ -79,8 +79,11 @@ class LimitTexts:
 
     def told(self, numbers: Iterable[tuple[int, float]]) -> str:
         """`RateLimit` of an admitted request; `numbers` are what remains and the reset, in seconds, of each standing."""
-        pairs = zip(self.names, numbers, strict=True)
-        return ", ".join([f"{name}{left};t={ceil(reset)}" for name, (left, reset) in pairs if name])
+        texts = []
+        for name, (left, reset) in zip(self.names, numbers, strict=True):
+            if name:
+                texts.append(f"{name}{left};t={ceil(reset)}")
+        return ", ".join(texts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,17 @@ _TOMBSTONES = 10_000
 _SPACE = 128 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """`until` is on the monotonic clock. Afterwards the record is still remembered, but no longer trusted."""
+@dataclass(slots=True)
+class Held:
+    """`until` is on the monotonic clock. Afterwards the record is still remembered, but no longer trusted. Whoever has been
+    given this goes by it from request to request, so it ends when it is no longer held."""
 
     record: Record
     until: float
     weight: int
+
+    def end(self) -> None:
+        self.until = float("-inf")
 
 
 class Memory:
@@ -37,7 +41,7 @@ class Memory:
         self._size = size
         self._space = space
         self._taken = 0
-        self._held: OrderedDict[Owner, _Held] = OrderedDict()
+        self._held: OrderedDict[Owner, Held] = OrderedDict()
         # The lowest version that may be accepted of a record that was dropped. An answer that was on its way meanwhile must not
         # revive it; its lease would count from before it was asked for, so after one lease nothing is left to fear.
         self._lowest: TTLCache[Owner, int] = TTLCache(tombstones, RECORD_LEASE, clock.monotonic)
@@ -68,6 +72,11 @@ class Memory:
         left = held.until - self.clock.monotonic()
         return left if left > 0.0 else 0.0
 
+    def trust(self, record: Record) -> Held | None:
+        """Until when this version may be trusted, from now on; None: not at all."""
+        held = self._held.get(record.id)
+        return None if held is None or held.record.version != record.version else held
+
     def age(self, record: Record) -> float:
         """Seconds since the store was asked last whether this version is current, and it was; infinite where nobody knows."""
         held = self._held.get(record.id)
@@ -84,24 +93,27 @@ class Memory:
         if held is not None and held.record.version > record.version:
             return
         if held is not None and held.record.version == record.version:
-            # The same, so it weighs the same.
-            self._held[record.id] = _Held(record, max(until, held.until), held.weight)
+            held.until = max(until, held.until)
             self._held.move_to_end(record.id)
             return
         self.forget(record.id)
-        self._held[record.id] = _Held(record, until, weight(record))
+        self._held[record.id] = Held(record, until, weight(record))
         self._taken += self._held[record.id].weight
         while len(self._held) > self._size or (self._taken > self._space and len(self._held) > 1):
-            self._taken -= self._held.popitem(last=False)[1].weight
+            self.forget(next(iter(self._held)))
 
     def forget(self, owner: Owner) -> None:
         """It was found to be no longer current, or gone."""
         held = self._held.pop(owner, None)
-        self._taken -= 0 if held is None else held.weight
+        if held is not None:
+            held.end()
+            self._taken -= held.weight
 
     def clear(self) -> Sequence[Owner]:
         """Remember nothing, and accept no answer to what was asked until now; of whom there was a record."""
         owners = tuple(self._held)
+        for held in self._held.values():
+            held.end()
         self._held.clear()
         self._taken = 0
         self._none_before = self.clock.monotonic()

@@ -47,6 +47,7 @@ class Records:
         self._owners: LRUCache[Lookup, Owner] = LRUCache(lookups)
         self.leased = self._memory.leased
         self.lease_left = self._memory.lease_left
+        self.trust = self._memory.trust
         self.age = self._memory.age
         self.learn = self._memory.learn
         self.drop = self._memory.drop

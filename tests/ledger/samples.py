@@ -9,6 +9,7 @@ from uuid import UUID
 
 from gateway.clock import Clock, SystemClock
 from gateway.ledger.ledger import Ledger, Outcome
+from gateway.ledger.remembered import Trust
 from gateway.pipeline.call import Call
 from gateway.pipeline.demand import Demand
 from gateway.pipeline.lookup import Record
@@ -57,6 +58,11 @@ class Leisurely:
         return self.seconds
 
 
+@dataclass(frozen=True)
+class Forever:
+    until: float = float("inf")
+
+
 @dataclass
 class Forgotten:
     records: list[Record] = field(default_factory=list)
@@ -72,6 +78,9 @@ class Forgotten:
 
     def lease_left(self, record: Record) -> float:
         return RECORD_LEASE
+
+    def trust(self, record: Record) -> Trust:
+        return Forever()
 
 
 def ledger_over(store: Store, forgotten: Forgotten, store_time: StoreTime | None = None, clock: Clock | None = None) -> Ledger:
