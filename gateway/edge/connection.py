@@ -169,8 +169,7 @@ class ClientConnection(asyncio.Protocol):
             # Not at once: the handler has still to settle this one.
             self.loop.call_soon(self._advance)
         else:
-            if not self._pipe.is_read:
-                self._pipe.resume_reading()
+            self._pipe.resume_reading()
             self._watch_head()
 
     def abort(self) -> None:
