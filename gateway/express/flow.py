@@ -14,11 +14,12 @@ from operator import itemgetter
 
 from gateway.decision import Admission
 from gateway.edge.answer import field_lines
+from gateway.edge.connection import ClientConnection
 from gateway.edge.head import Head, value_spans
 from gateway.edge.observe import Watch
 from gateway.forward.exchange import Chooser, OutboundHead, framing
 from gateway.forward.headers import IDENTITY, REQUEST_ID
-from gateway.forward.identity import is_fresh
+from gateway.forward.identity import REUSED
 from gateway.ledger.place import Order
 from gateway.pipeline.call import Call
 from gateway.pipeline.demand import Quota
@@ -67,7 +68,7 @@ class Flow(Head):
     def opening(self, machine: Machine, block: bytes, now: float, request_id: str) -> bytes:
         """The head of the request toward the upstream. `block` is the head that was sent this time; `now` is in seconds since
         1970."""
-        if not is_fresh(self.signed, now):
+        if not 0 <= now - self.signed < REUSED:
             self._sign(machine, now, request_id)
         return self.template % self.passing(block) + request_id.encode("ascii") + self.rest
 
@@ -85,20 +86,19 @@ class Flows:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._found = FairCache[tuple[bytes, str, str], Flow](_OWN, _ALL)
+        self._get = self._found.get
 
-    def find(self, block: bytes, peer: str, scheme: str) -> Flow | None:
-        return self._found.get((_digest(block), peer, scheme))
+    def recall(self, connection: ClientConnection, block: bytes) -> Flow | None:
+        """What is known of the head that `block` holds."""
+        return self._get((blake2b(block, digest_size=32).digest(), connection.peer, connection.scheme))
 
     def learn(self, seen: Seen, precedent: Precedent, peer: str, scheme: str) -> None:
         """Remember what is `seen`, unless the next request with this head might be sent on otherwise."""
         customer = seen.admission.call.customer
         if 0 < len(seen.block) <= _LONGEST and _is_plain(seen.head, seen.request):
             owner = peer if customer is None else customer.tenant.id
-            self._found.put(owner, (_digest(seen.block), peer, scheme), _flow(self._machine, seen, precedent))
-
-
-def _digest(block: bytes) -> bytes:
-    return blake2b(block, digest_size=32).digest()
+            key = (blake2b(seen.block, digest_size=32).digest(), peer, scheme)
+            self._found.put(owner, key, _flow(self._machine, seen, precedent))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,9 @@ class Express:
     def __init__(self, machine: Machine, proxy: Proxy) -> None:
         self.machine = machine
         self.body_idle = machine.body_idle
-        self._flows = Flows(machine)
-        self._carriage = Carriage(machine, proxy, self._flows)
-
-    def recall(self, connection: ClientConnection, block: bytes) -> Flow | None:
-        return self._flows.find(block, connection.peer, connection.scheme)
+        flows = Flows(machine)
+        self.recall = flows.recall
+        self._carriage = Carriage(machine, proxy, flows)
 
     def serve(self, connection: ClientConnection, head: Head, body: bytes | None, block: bytes) -> Handler | None:
         if isinstance(head, Flow):

@@ -18,7 +18,7 @@ LIFETIME = 30
 """Seconds."""
 
 REUSED = 5
-"""Seconds."""
+"""Seconds for which a token may be shared."""
 
 _HELD = 4096
 TYPE = "tg-identity+jwt"
@@ -55,7 +55,7 @@ class IdentitySigner:
         tenant = None if call.customer is None else (call.customer.tenant.id, call.customer.tenant.version)
         subject = (call.principal, tenant, audience, call.request.method, call.request.path)
         held = self._held.get(subject)
-        if held is None or not is_fresh(held[1], now):
+        if held is None or not 0 <= now - held[1] < REUSED:
             held = self._held[subject] = (self._sign_for(call, audience, now), now)
         return held
 
@@ -66,11 +66,6 @@ class IdentitySigner:
     def jwks(self) -> Mapping[str, object]:
         """The public key, as a JSON Web Key Set (RFC 7517, 5)."""
         return {"keys": [dict(self._jwk)]}
-
-
-def is_fresh(signed: float, now: float) -> bool:
-    """Whether a token may still be shared."""
-    return 0 <= now - signed < REUSED
 
 
 def _claims(call: Call, audience: str, now: int) -> dict[str, object]:

@@ -17,7 +17,7 @@ from .charge import Charge, draw, held_resource
 from .exchange import LATER, Exchange
 from .items import RenewRecord
 from .naming import record_keys
-from .place import Order, Place, places_of
+from .place import TOUCH, Order, Place, places_of
 from .remembered import Remembered
 from .standing import left_and_reset
 from .upkeep import Upkeep
@@ -83,7 +83,9 @@ class Local:
         """Set aside what is demanded, if it is there."""
         book = self._upkeep.book
         for count, place in enumerate(places):
-            lease = place.find(book, now)
+            lease = place.lease
+            if lease is None or lease.over or now - place.looked >= TOUCH:
+                lease = place.find(book, now)
             if lease is None or not lease.hold(place.units, now):
                 for held in places[:count]:
                     held.let_go()

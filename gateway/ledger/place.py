@@ -15,8 +15,8 @@ from .naming import name_of, tag_of
 from .remembered import Trust
 from .standing import from_lease
 
-# Seconds after which the book is told again that a lease is of use.
-_TOUCH = 1.0
+TOUCH = 1.0
+"""Seconds after which the book is told again that a lease is of use."""
 
 
 @dataclass(slots=True)
@@ -35,12 +35,9 @@ class Place:
     counters: Counters | None = None
 
     def find(self, book: Book, now: float) -> Lease | None:
-        """The lease of the moment."""
-        lease = self.lease
-        if lease is None or lease.over or now - self.looked >= _TOUCH:
-            lease = self.lease = book.find(self.tag, self.name)
-            self.looked = now
-        return lease
+        """The lease of the moment, to be asked for where there is none, where it is over, and when TOUCH has gone by."""
+        self.lease, self.looked = book.find(self.tag, self.name), now
+        return self.lease
 
     def let_go(self) -> None:
         if self.lease is not None:
