@@ -87,17 +87,23 @@ class Flows:
         self._machine = machine
         self._found = FairCache[tuple[bytes, str, str], Flow](_OWN, _ALL)
         self._get = self._found.get
+        # Most heads never come again, and to learn one costs as much as to walk.
+        self._once = FairCache[tuple[bytes, str, str], bool](_OWN, _ALL)
 
     def recall(self, connection: ClientConnection, block: bytes) -> Flow | None:
         """What is known of the head that `block` holds."""
         return self._get((blake2b(block, digest_size=32).digest(), connection.peer, connection.scheme))
 
     def learn(self, seen: Seen, precedent: Precedent, peer: str, scheme: str) -> None:
-        """Remember what is `seen`, unless the next request with this head might be sent on otherwise."""
+        """Remember what is `seen` for the second time, unless the next request with this head might be sent on otherwise."""
         customer = seen.admission.call.customer
         if 0 < len(seen.block) <= _LONGEST and _is_plain(seen.head, seen.request):
             owner = peer if customer is None else customer.tenant.id
             key = (blake2b(seen.block, digest_size=32).digest(), peer, scheme)
+            if self._get(key) is None and self._once.get(key) is None:
+                self._once.put(owner, key, True)
+                return
+            self._once.forget(key)
             self._found.put(owner, key, _flow(self._machine, seen, precedent))
 
 

@@ -17,8 +17,8 @@ from .charge import Charge, draw, held_resource
 from .exchange import LATER, Exchange
 from .items import RenewRecord
 from .naming import record_keys
-from .place import TOUCH, Order, Place, places_of
-from .remembered import Remembered
+from .place import TOUCH, Order, Place, Places, places_of
+from .remembered import Remembered, Trust
 from .standing import left_and_reset
 from .upkeep import Upkeep
 
@@ -35,29 +35,40 @@ class Local:
         self._exchange = exchange
         self._records = records
         self._clock = clock
-        self._known = IdentityMemo[Sequence[Place]]()
+        self._known = IdentityMemo[Places]()
         self.period = period_of(clock.now())
         self.period_ends = clock.monotonic() + period_end(self.period) - clock.now()
 
     def order(self, question: Admit) -> Order:
         """What can be taken for any request that asks the same."""
-        period, trusts = self.period, [self._records.trust(record) for record in question.basis]
+        period, trusts = self.period, self._trusts(question.basis)
         if not question.fixed:
-            return Order.of(question, period, places_of(question, period), trusts)
+            return Order(question, period, places_of(question, period), trusts)
         call = question.call
         subjects = (question.demands, call.principal, call.customer, call.route, period)
-        return Order.of(question, period, self._known(lambda: places_of(question, period), *subjects), trusts)
+        return Order(question, period, self._known(lambda: places_of(question, period), *subjects), trusts)
+
+    def _trusts(self, basis: Sequence[Record]) -> Sequence[Trust] | None:
+        trusts = []
+        for record in basis:
+            trust = self._records.trust(record)
+            if trust is None:
+                return None
+            trusts.append(trust)
+        return trusts
 
     def take(self, order: Order) -> Charge | None:
         """What is to be settled for an admitted request; None where the store has to be asked."""
-        now, trusts = self._clock.monotonic(), order.trusts
-        if trusts is None or not order.is_local or order.period != self.period or (now >= self.period_ends and order.has_quota):
+        now, trusts, places = self._clock.monotonic(), order.trusts, order.places
+        if trusts is None or not places.is_local or order.period != self.period:
+            return None
+        if now >= self.period_ends and places.has_quota:
             return None
         soonest = now + RECORD_LEASE
         for trust in trusts:
             if trust.until < soonest:
                 soonest = trust.until
-        if soonest <= now or not self._hold(order.bounded, now):
+        if soonest <= now or not self._hold(places.bounded, now):
             return None
         if soonest - now < RECORD_LEASE / 2:
             for record in order.question.basis:
@@ -67,14 +78,14 @@ class Local:
     def standings(self, order: Order) -> Sequence[Standing]:
         """Of a request for which `order` has just been taken."""
         now = self._clock.monotonic()
-        return tuple([place.standing(now, self.period_ends - now) for place in order.places])
+        return tuple([place.standing(now, self.period_ends - now) for place in order.places.all])
 
     def numbers(self, order: Order) -> Sequence[tuple[int, float]]:
         """The same in short: of each place what remains, and the seconds until it is full or its period ends; zeros where
         nothing bounds it."""
         now, numbers = self._clock.monotonic(), []
         left = self.period_ends - now
-        for place in order.places:
+        for place in order.places.all:
             lease = place.lease
             numbers.append((0, 0.0) if lease is None else left_and_reset(place.demand, lease, now, left))
         return numbers
@@ -96,7 +107,7 @@ class Local:
         """Hand out what was set aside: the request is admitted."""
         question = order.question
         charge, call = Charge(goes_on=question.stale_for is not None), question.call
-        for place in order.places:
+        for place in order.places.all:
             demand, lease = place.demand, place.lease
             if place.is_rate and lease is not None:
                 lease.hand_out(place.units)

@@ -50,33 +50,37 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What all requests that ask `question` demand in `period`, and under which records. `trusts`: None where one of these is
-    not leased; `bounded`: the places that have a lease; `is_local`: whether the store need not be asked anyway."""
+class Places:
+    """Where all that a caller demands is met. `bounded`: those with a lease; `is_local`: whether the store need not be asked
+    anyway."""
 
-    question: Admit
-    period: str
-    places: Sequence[Place]
-    trusts: Sequence[Trust] | None
+    all: Sequence[Place]
     bounded: Sequence[Place]
     is_local: bool
     has_quota: bool
 
     @classmethod
-    def of(cls, question: Admit, period: str, places: Sequence[Place], trusts: Sequence[Trust | None]) -> Order:
-        known = [trust for trust in trusts if trust is not None]
+    def of(cls, places: Sequence[Place]) -> Places:
         return cls(
-            question,
-            period,
             places,
-            known if len(known) == len(trusts) else None,
             [place for place in places if place.bounded],
             not any(isinstance(place.demand, Nonce | Reserve) for place in places),
             any(isinstance(place.demand, Quota) for place in places),
         )
 
 
-def places_of(question: Admit, period: str) -> Sequence[Place]:
+@dataclass(slots=True)
+class Order:
+    """What all requests that ask `question` demand in `period`, and under which records. `trusts`: None where one of these is
+    not leased."""
+
+    question: Admit
+    period: str
+    places: Places
+    trusts: Sequence[Trust] | None
+
+
+def places_of(question: Admit, period: str) -> Places:
     call, places = question.call, []
     for demand in question.demands:
         if isinstance(demand, Rate | Slot) or (isinstance(demand, Quota) and not demand.unbounded):
@@ -85,4 +89,4 @@ def places_of(question: Admit, period: str) -> Sequence[Place]:
             places.append(Place(demand, tag, name, units, bounded=True, is_rate=isinstance(demand, Rate)))
         else:
             places.append(Place(demand))
-    return places
+    return Places.of(places)

@@ -30,8 +30,8 @@ from .request import InboundRequest
 @dataclass(frozen=True, eq=False)
 class Chain:
     """`others` are the authenticators of other routes: they only tell whether a second kind of credential is present.
-    `reusable`: those authenticators whose claims may serve again. `foreseen`: all that the other policies decide
-    follows from the head of a request, the records, and the claim."""
+    `reusable`: those authenticators whose claims may serve again. `foreseen`: of whose claims all that is decided
+    follows from the head of a request, the records, and the claim; None stands for callers without one."""
 
     authenticators: tuple[Authenticator, ...]
     others: tuple[Authenticator, ...]
@@ -43,7 +43,7 @@ class Chain:
     reads_body: bool
     stamps_by_caller: bool
     demands_by_caller: bool
-    foreseen: bool
+    foreseen: frozenset[Authenticator | None]
     reusable: Mapping[Authenticator, Reusable]
     _demands: IdentityMemo[tuple[Demand, ...]] = field(default_factory=IdentityMemo, init=False, repr=False)
 
@@ -61,7 +61,7 @@ class Chain:
             stamps_by_caller=all(rests_on(p) == "caller" for p in policies if isinstance(p, Stamp)),
             # What one in shadow would have refused has to be noted each time.
             demands_by_caller=all(rests_on(p) == "caller" and not _in_shadow(p) for p in policies if isinstance(p, Meter)),
-            foreseen=all(rests_on(p) != "request" and not _in_shadow(p) for p in policies if not isinstance(p, Authenticator)),
+            foreseen=_foreseen(policies),
             reusable={p: p for p in policies if isinstance(p, Reusable)},
             reads_body=any(isinstance(p, ReadsBody) and p.reads_body for p in policies),
         )
@@ -114,6 +114,13 @@ class Chain:
     def challenges(self) -> tuple[tuple[str, str], ...]:
         """What a 401 of this route has to say (RFC 9110, 15.5.2)."""
         return tuple(dict.fromkeys(("WWW-Authenticate", a.challenge) for a in self.authenticators))
+
+
+def _foreseen(policies: Sequence[Policy]) -> frozenset[Authenticator | None]:
+    authenticators = {policy for policy in policies if isinstance(policy, Authenticator)}
+    if any(rests_on(policy) == "request" or _in_shadow(policy) for policy in policies if policy not in authenticators):
+        return frozenset()
+    return frozenset({None, *(policy for policy in authenticators if rests_on(policy) != "request")})
 
 
 def _in_shadow(policy: Policy) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .chain import Chain
 from .claim import Claim
-from .policy import Reusable, rests_on
+from .policy import Reusable
 from .question import Admit
 from .verified import Credential
 
@@ -25,12 +25,11 @@ class Precedent:
     def of(cls, chain: Chain, question: Admit, credential: Credential | None) -> Precedent | None:
         """None where the next request with this head may be decided otherwise."""
         principal = question.call.principal
-        if not chain.foreseen or principal.nonce is not None or question.call.body is not None:
+        authenticator = None if credential is None else credential.authenticator
+        if authenticator not in chain.foreseen or principal.nonce is not None or question.call.body is not None:
             return None
         if credential is None:
             return cls(question, None, None, None)
-        if rests_on(credential.authenticator) == "request":
-            return None
         return cls(question, credential.reusable, credential.claim, principal.until)
 
     def holds(self, now: float) -> bool:
