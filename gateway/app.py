@@ -39,6 +39,7 @@ from gateway.proxy import Proxy
 from gateway.registry.changes import Changes
 from gateway.registry.cipher import Cipher
 from gateway.registry.idempotency import Answers
+from gateway.registry.key_index import KeyIndex
 from gateway.registry.keys import Keys
 from gateway.registry.listener import Listener
 from gateway.registry.listing import TenantList
@@ -48,7 +49,7 @@ from gateway.registry.tenants import Tenants
 from gateway.routing.match import Router
 from gateway.routing.table import policies_of, routes_of, security_headers_of
 from gateway.settings.schema import Secrets, Settings
-from gateway.settings.values import journal_dir_of, metrics_of, orgs_of, plans_of, resources_of, stale_for
+from gateway.settings.values import grants_of, journal_dir_of, metrics_of, orgs_of, plans_of, resources_of, stale_for
 from gateway.store.client import Observe
 from gateway.store.connect import Place, open_store, source_of
 from gateway.telemetry.access import AccessLog
@@ -151,6 +152,8 @@ async def open_gateway(
             tenants=tenants,
             tenant_list=TenantList(shelf),
             keys=keys,
+            key_index=KeyIndex(shelf),
+            grants=grants_of(settings),
             resources=resources,
             usage=Usage(store),
             audit=changes.audit,

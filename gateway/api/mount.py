@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from starlette.responses import Response
 
-from gateway.errors import INSUFFICIENT_SCOPE, METHOD_NOT_ALLOWED, ROUTE_NOT_FOUND, Refused
+from gateway.errors import METHOD_NOT_ALLOWED, ROUTE_NOT_FOUND, Refused
 from gateway.pipeline.call import Call
 from gateway.pipeline.policy import Phase
 from gateway.registry.idempotency import Answers
@@ -18,6 +18,7 @@ from .document import document_of
 from .endpoint import Answered, Caller, Endpoint, Received
 from .etag import etag_of
 from .idempotency import perform
+from .rights import insufficient
 
 ReadContent = Callable[[int], Awaitable[bytes]]
 """The body of at most so many bytes. Raises Refused."""
@@ -45,10 +46,7 @@ class Mounted:
         if endpoint.platform_only is not None and not call.principal.root:
             raise Refused(endpoint.platform_only)
         if endpoint.scope is not None and endpoint.scope not in call.principal.scopes:
-            challenge = f'Bearer error="insufficient_scope", scope="{endpoint.scope}"'
-            raise Refused(
-                INSUFFICIENT_SCOPE, f"The credential lacks {endpoint.scope}.", headers=(("WWW-Authenticate", challenge),)
-            )
+            raise insufficient([endpoint.scope])
 
     async def __call__(self, call: Call, read: ReadContent) -> Response:
         endpoint, path = self._find(call)

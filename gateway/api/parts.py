@@ -10,11 +10,13 @@ from gateway.ledger.resources import Resources
 from gateway.ledger.usage import Usage
 from gateway.registry.audit import Audit
 from gateway.registry.idempotency import Answers
+from gateway.registry.key_index import KeyIndex
 from gateway.registry.keys import Keys
 from gateway.registry.listing import TenantList
 from gateway.registry.tenants import Tenants
 from gateway.tenancy.org import Organization
 from gateway.tenancy.plan import Metric, Plan
+from gateway.tenancy.scopes import Grants
 
 from .jwks import KeySource
 
@@ -27,6 +29,8 @@ class Parts:
     tenants: Tenants
     tenant_list: TenantList
     keys: Keys
+    key_index: KeyIndex
+    grants: Grants
     resources: Resources
     usage: Usage
     audit: Audit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from random import random
@@ -14,11 +14,15 @@ from gateway.clock import Clock
 from gateway.errors import NOT_FOUND, WRITE_CONFLICT, Refused
 from gateway.pipeline.lookup import Record
 from gateway.store.script import Script
+from gateway.store.wire import Part
+from gateway.tenancy.credential import ApiKey
 from gateway.tenancy.org import Organization
 from gateway.tenancy.tenant import Tenant
 
 from .audit import Audit
 from .audit_entry import Act, pending
+from .key_index import entry_of
+from .owner import write_owner
 from .records import Records
 from .shelf import Shelf, next_version
 from .withdrawal import Pause, Withdrawal
@@ -74,7 +78,7 @@ class Changes:
     async def create(self, tenant: Tenant, act: Act) -> None:
         """Write the first version of a tenant. Raises Refused(WRITE_CONFLICT) where there is a record already."""
         async with self.audit.around(tenant.id):
-            await self._list_origins(tenant, ())
+            await self._index(tenant, None)
             if not await self._written(tenant, 0, pending(act, None, tenant, self.clock.now())):
                 raise Refused(WRITE_CONFLICT)
 
@@ -89,7 +93,7 @@ class Changes:
                 await self._withdrawal.complete(old)
                 return old
             new = replace(new, version=next_version(old.version, now), updated_at=now)
-            await self._list_origins(new, _origins(old))
+            await self._index(new, old)
             if await self._written(new, old.version, pending(act, old, new, now)):
                 await self._withdrawal.complete(new)
                 await self._tidy(old, new)
@@ -103,22 +107,39 @@ class Changes:
         finally:
             self._records.forget(record)
 
-    async def _list_origins(self, record: Record, already: tuple[str, ...]) -> None:
-        # Before the record is written: an origin may be listed for nothing, but none is ever missing.
-        store = self.shelf.store
-        added = [origin for origin in _origins(record) if origin not in already]
-        await store.control.gather([("ZADD", store.keys.origin(one), "GT", record.version, str(record.id)) for one in added])
+    async def _index(self, new: Record, old: Record | None) -> None:
+        # Before the record is written: something may be in the maps for nothing, but nothing that has a record is ever missing.
+        keys = self.shelf.store.keys
+        commands: list[tuple[Part, ...]] = []
+        for key in _without(new.keys, old):
+            commands.append(("SET", keys.api_key(key.digest), write_owner(new.id)))
+            commands.append(("ZADD", keys.keys(_org_of(new)), 0, entry_of(key.id, new.id)))
+        added = set(_origins(new)) - set(() if old is None else _origins(old))
+        commands += [("ZADD", keys.origin(origin), "GT", new.version, str(new.id)) for origin in added]
+        await self.shelf.store.control.gather(commands)
 
     async def _tidy(self, old: Record, new: Record) -> None:
         """Take out of the maps what the record does not hold any more."""
-        store = self.shelf.store
-        digests = {key.digest for key in old.keys} - {key.digest for key in new.keys}
-        stale = [*map(store.keys.widget_key, _widget_keys(old) - _widget_keys(new)), *map(store.keys.api_key, digests)]
+        keys, control = self.shelf.store.keys, self.shelf.store.control
+        gone = _without(old.keys, new)
+        commands: list[tuple[Part, ...]] = [("DEL", keys.widget_key(one)) for one in _widget_keys(old) - _widget_keys(new)]
+        commands += [("DEL", keys.api_key(key.digest)) for key in gone]
+        commands += [("ZREM", keys.keys(_org_of(old)), entry_of(key.id, old.id)) for key in gone]
         # The change is in force, and the record alone decides: a failure here must not tell the caller that it is not.
         with suppress(Refused):
-            await store.control.gather([("DEL", key) for key in stale])
+            await control.gather(commands)
             for origin in set(_origins(old)) - set(_origins(new)):
-                await store.control.run(_UNLIST, [store.keys.origin(origin)], [str(new.id), new.version])
+                await control.run(_UNLIST, [keys.origin(origin)], [str(new.id), new.version])
+
+
+def _org_of(record: Record) -> str:
+    return record.org if isinstance(record, Tenant) else record.id
+
+
+def _without(keys: Sequence[ApiKey], other: Record | None) -> list[ApiKey]:
+    """Those that `other` does not have."""
+    there = set() if other is None else {key.digest for key in other.keys}
+    return [key for key in keys if key.digest not in there]
 
 
 def _origins(record: Record) -> tuple[str, ...]:

@@ -164,7 +164,7 @@ class Identity(Model):
     """First part of API keys: `tg_live_…`."""
 
 
-Builtin = Literal["billing_plan", "jwks", "openapi", "tenants"]
+Builtin = Literal["billing_plan", "jwks", "keys", "openapi", "tenants"]
 """What can be mounted: the names in gateway.api.platform.catalogue."""
 
 

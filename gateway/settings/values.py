@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gateway.tenancy.org import Organization
 from gateway.tenancy.plan import Metric, Plan, RateLimit
+from gateway.tenancy.scopes import OWN_SCOPES, Grants
 
 from .schema import MetricSettings, PlanSettings, RouteSettings, Settings
 
@@ -55,6 +56,13 @@ def plans_of(settings: Settings) -> dict[str, Plan]:
 def resources_of(settings: Settings) -> frozenset[str]:
     """What some plan bounds."""
     return frozenset(name for plan in settings.plans.values() for name in plan.resources)
+
+
+def grants_of(settings: Settings) -> Grants:
+    """What keys may hold: scopes that a `scopes` policy asks for are among it."""
+    asked = [entry.config.get("require") for route in settings.routes for entry in route.policies if entry.name == "scopes"]
+    found = [scope for scopes in asked if isinstance(scopes, list | tuple) for scope in scopes if isinstance(scope, str)]
+    return Grants(frozenset(found) - OWN_SCOPES)
 
 
 def orgs_of(settings: Settings) -> dict[str, Organization]:

@@ -142,6 +142,10 @@ class Keyspace:
         """Hash: the answer that this caller was given to the request with this idempotency key."""
         return self._key(f"answer:{_escape(caller)}", key)
 
+    def keys(self, org: str) -> str:
+        """Sorted set, in the order of its members alone: id and owner of each API key of an organization and its tenants."""
+        return self._key(org_tag(org), "keys")
+
     def named(self, name: str) -> str:
         """A value that the gateway itself keeps, of which there is one."""
         return self._key(_OWN, name)

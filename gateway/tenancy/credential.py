@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -28,6 +29,14 @@ class ApiKey:
     rate: RateLimit | None = None
     expires_at: float | None = None
     revoked_at: float | None = None
+
+    @property
+    def end(self) -> float:
+        """When it ends, or has ended; infinity: never, as far as is known."""
+        return min(math.inf if end is None else end for end in (self.expires_at, self.revoked_at))
+
+    def ended(self, now: float) -> bool:
+        return self.end <= now
 
 
 @dataclass(frozen=True, slots=True)

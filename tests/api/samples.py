@@ -15,8 +15,10 @@ from gateway.api.operator.catalogue import operator_endpoints
 from gateway.api.parts import Parts
 from gateway.ledger.resources import Resources
 from gateway.ledger.usage import Usage
+from gateway.registry.key_index import KeyIndex
 from gateway.registry.listing import TenantList
 from gateway.tenancy.plan import Metric, Plan, RateLimit
+from gateway.tenancy.scopes import Grants
 from tests.registry.samples import ORGS, Registry
 
 ADMIN_KEY = "adm-first-0123456789abcdef0123456789abcdef"
@@ -71,6 +73,8 @@ def parts_of(registry: Registry) -> Parts:
         tenants=registry.tenants,
         tenant_list=TenantList(registry.shelf),
         keys=registry.keys,
+        key_index=KeyIndex(registry.shelf),
+        grants=Grants(),
         resources=Resources(registry.store, ["users", "departments"]),
         usage=Usage(registry.store),
         audit=registry.audit,

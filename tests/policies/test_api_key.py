@@ -174,6 +174,13 @@ def test_an_expired_key_is_refused() -> None:
     assert refusal(with_key(received_at=NOW + 1), record).problem is KEY_EXPIRED
 
 
+def test_it_is_known_when_a_key_ends() -> None:
+    assert prove(with_key()).until is None
+    assert prove(with_key(), _changed(expires_at=NOW + 60)).until == NOW + 60
+    assert prove(with_key(), replace(ORG, keys=_changed(expires_at=NOW + 60).keys)).until == NOW + 60
+    assert prove(with_key(), _changed(expires_at=NOW + 60, revoked_at=NOW + 9)).until == NOW + 9
+
+
 def test_a_key_that_is_both_is_called_revoked() -> None:
     assert refusal(with_key(), _changed(expires_at=NOW, revoked_at=NOW)).problem is KEY_REVOKED
 

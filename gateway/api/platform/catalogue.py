@@ -13,6 +13,7 @@ from gateway.settings.schema import RouteSettings
 
 from .billing import billing_endpoints
 from .jwks import jwks_endpoints
+from .keys import key_endpoints
 from .openapi import openapi_endpoints
 from .tenants import tenant_endpoints
 
@@ -21,6 +22,7 @@ def platform_groups(parts: Parts) -> Mapping[str, tuple[Endpoint, ...]]:
     return {
         "billing_plan": billing_endpoints(parts),
         "jwks": jwks_endpoints(parts.jwks),
+        "keys": key_endpoints(parts),
         "tenants": tenant_endpoints(parts),
     }
 
