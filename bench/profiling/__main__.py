@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 from typing import Annotated
@@ -70,7 +71,8 @@ def _new_heads(callers: Sequence[Caller]) -> Iterator[bytes]:
 
 def _machine() -> str:
     python, system = platform.python_version(), platform.system()
-    return f"Python {python} on {system}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} at the end."
+    ended, load = datetime.now(UTC), os.getloadavg()[0]
+    return f"{ended:%Y-%m-%d %H:%M} UTC, Python {python} on {system}, {os.cpu_count()} processors, load {load:.1f} at the end."
 
 
 if __name__ == "__main__":
