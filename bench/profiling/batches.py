@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import islice
 from statistics import median
 
 from .recorder import Recorded, Recorder
@@ -41,12 +41,13 @@ class Measured:
         return median(self.plain) / self.size
 
 
-async def measure(client: Client, requests: Sequence[bytes], seconds: float, size: int = _SIZE) -> Measured:
-    """Send them over and over. Raises Refused where one is not answered with 200."""
-    for request in [*requests] * 3:
+async def measure(client: Client, requests: Iterator[bytes], warm: int, seconds: float, size: int = _SIZE) -> Measured:
+    """Send one after the other, of `requests` without end, the first `warm` of them unmeasured. Raises Refused where one is not
+    answered with 200."""
+    for request in islice(requests, warm):
         if not client.ask(request):
             await client.wait()
-    batches = _Batches(client, cycle(requests), size)
+    batches = _Batches(client, requests, size)
     plain, recorded, loops = list[float](), list[Recorded](), list[float]()
     ends = time.monotonic() + seconds
     while time.monotonic() < ends or not plain:

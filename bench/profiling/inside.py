@@ -41,8 +41,9 @@ class Caller:
         """Lines of a head."""
         return f"Authorization: Bearer {self.token}\r\nX-Tenant: {self.tenant.slug}"
 
-    def by_token(self) -> bytes:
-        return request("/jwt/v1/items?id=5", self.bearer)
+    def by_token(self, more: str = "") -> bytes:
+        """`more`: lines of the head."""
+        return request("/jwt/v1/items?id=5", self.bearer + more)
 
     def by_key(self) -> bytes:
         return request("/key/v1/items?id=5", f"X-Api-Key: {self.key}")

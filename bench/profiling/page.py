@@ -11,17 +11,24 @@ from bench.figures.table import table
 from .apart import Apart
 from .batches import Measured
 from .shares import Share
+from .stages import STAGES, Way
 
 START, END = "<!-- generated: profile -->\n", "<!-- end -->"
 
 
 @dataclass(frozen=True)
 class Hot:
-    """One kind of hot request, by its credential."""
+    """One kind of hot request: by its credential, and by the way that it takes."""
 
     name: str
+    way: Way
     measured: Measured
     shares: Sequence[Share]
+
+    @property
+    def parts(self) -> Sequence[Share]:
+        """Of the stages on its way; what others take of it, once in many requests, is part of the sum only."""
+        return [share for stage, share in zip(STAGES, self.shares, strict=True) if self.way in stage.ways]
 
     def row(self) -> list[str]:
         measured, shares = self.measured, self.shares
@@ -44,22 +51,24 @@ class Page:
             ("a hot request", "least µs", "median µs", "loop µs", "calls in Python", "in C", "batches"),
             [hot.row() for hot in self.hot],
         )
-        return "\n\n".join([self.machine, totals, self._stages(), self._apart()]) + "\n"
+        stages = [self._stages(way) for way in Way]
+        return "\n\n".join([self.machine, totals, *stages, self._apart()]) + "\n"
 
     def plot(self) -> Bars:
         hot = self.hot[0]
-        bars = [_bar(share) for share in hot.shares]
-        return Bars(f"Processor time of a hot request, {hot.name}, by stage", "µs", bars, linear=True)
+        bars = [_bar(share) for share in hot.parts]
+        return Bars(f"Processor time of a hot request, {hot.name}, {hot.way.value}, by stage", "µs", bars, linear=True)
 
-    def _stages(self) -> str:
-        heads = ["stage", *(what for hot in self.hot for what in (f"{hot.name} µs", "calls", "in C"))]
+    def _stages(self, way: Way) -> str:
+        kinds = [hot for hot in self.hot if hot.way is way]
+        heads = [f"stage, {way.value}", *(what for hot in kinds for what in (f"{hot.name} µs", "calls", "in C"))]
         rows = [
             [same[0].stage, *(cell for share in same for cell in _cells(share.seconds, share.calls, share.builtin))]
-            for same in zip(*(hot.shares for hot in self.hot), strict=True)
+            for same in zip(*(hot.parts for hot in kinds), strict=True)
         ]
         sums = [
             cell
-            for hot in self.hot
+            for hot in kinds
             for cell in _cells(
                 sum(one.seconds for one in hot.shares),
                 sum(one.calls for one in hot.shares),

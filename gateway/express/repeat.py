@@ -131,6 +131,8 @@ class Repeat:
         effect = effect_of(answer.status) if self._charge.resources else Effect.NOTHING
         machine.ledger.settlement.settle(self._charge, Outcome.DELIVERED, None, effect)
         seconds, first_byte = machine.clock.monotonic() - self._started, self._exchange.first_byte or 0.0
+        # Its sink is this: what holds itself is only found by the garbage collector, and keeps that busy.
+        del self._exchange
         flow.watch.answered(self._request_id, answer.status, seconds, first_byte, len(self._body), len(self._held))
 
     def _told_limits(self) -> bytes:

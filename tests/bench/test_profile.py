@@ -15,9 +15,10 @@ from bench.profiling.overhead import Overhead
 from bench.profiling.page import END, START, Page, rewritten
 from bench.profiling.recorder import Edge, Recorded, by_stage
 from bench.profiling.shares import shares
-from bench.profiling.stages import OURSELVES, STAGES, stage_of
+from bench.profiling.stages import OURSELVES, STAGES, Way, stage_of
 from bench.profiling.transports import Client, MemoryLoop, Refused
 from gateway.edge.head import read_head
+from gateway.express.flow import Flow
 from gateway.pipeline.memo import IdentityMemo
 from gateway.routing.match import Router
 
@@ -31,10 +32,18 @@ def page() -> Page:
         return runner.run(profile(seconds=0.01, tenants=2, rounds=1))
 
 
-def test_every_stage_is_there_with_calls_of_its_own(page):
+def test_every_stage_of_a_way_is_there_with_calls_of_its_own_and_no_other_is(page):
     for hot in page.hot:
         assert [share.stage for share in hot.shares] == NAMES
-        assert [share.stage for share in hot.shares if share.calls < 1] == []
+        on_its_way = [stage.name for stage in STAGES if hot.way in stage.ways]
+        assert [share.stage for share in hot.parts] == on_its_way
+        assert [share.stage for share in hot.shares if share.calls >= 1] == on_its_way
+
+
+def test_only_what_has_come_before_is_spared_the_walk(page):
+    calls = {hot.name: sum(share.calls for share in hot.shares) for hot in page.hot}
+    assert calls["JWT"] < calls["JWT, new head"] / 2
+    assert [hot.way for hot in page.hot] == [Way.SHORT_CUT, Way.SHORT_CUT, Way.WALK]
 
 
 def test_the_stages_make_up_what_a_request_takes_unrecorded(page):
@@ -43,11 +52,12 @@ def test_the_stages_make_up_what_a_request_takes_unrecorded(page):
         assert all(share.seconds >= 0 for share in hot.shares)
 
 
-def test_the_page_shows_both_credentials_all_stages_and_what_lies_off_the_path(page):
+def test_the_page_shows_both_ways_both_credentials_all_stages_and_what_lies_off_the_path(page):
     first = [line.split("|")[1].strip() for line in page.text().splitlines() if line.startswith("|")]
-    assert {"JWT", "API key", *NAMES, "sum", "a new token, HS256", "a new token, RS256", "an API key"} <= set(first)
+    assert {"JWT", "API key", "JWT, new head", *NAMES, "sum"} <= set(first)
+    assert {"a new token, HS256", "a new token, RS256", "an API key"} <= set(first)
     assert all(one.seconds > 0 for one in page.apart)
-    assert [bar.name for bar in page.plot().bars] == NAMES
+    assert [bar.name for bar in page.plot().bars] == [share.stage for share in page.hot[0].parts]
 
 
 @pytest.mark.parametrize("place", [place for stage in STAGES for place in stage.places])
@@ -66,6 +76,12 @@ def test_a_function_of_no_stage_belongs_to_its_callers_by_the_time_that_it_took_
     stages = {NAMES[stage]: seconds for stage, seconds in enumerate(recorded.seconds) if seconds}
     assert stages == {"read the head": pytest.approx(2.0), "match the route": pytest.approx(6.0)}
     assert recorded.builtin[NAMES.index("match the route")] == pytest.approx(3.0)
+
+
+def test_a_comprehension_belongs_to_the_function_that_it_stands_in():
+    outer = Flow.opening.__code__
+    inner = outer.replace(co_qualname=f"{outer.co_qualname}.<locals>.<listcomp>")
+    assert stage_of(inner) == stage_of(outer) == NAMES.index("opening for the upstream")
 
 
 def test_what_nobody_was_seen_to_call_is_the_profiles_own():
