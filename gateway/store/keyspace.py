@@ -146,6 +146,10 @@ class Keyspace:
         """Sorted set, in the order of its members alone: id and owner of each API key of an organization and its tenants."""
         return self._key(org_tag(org), "keys")
 
+    def auto_creations(self, org: str) -> str:
+        """List: when requests have made the organization's last tenants, the newest first."""
+        return self._key(org_tag(org), "auto-creations")
+
     def named(self, name: str) -> str:
         """A value that the gateway itself keeps, of which there is one."""
         return self._key(_OWN, name)
