@@ -258,6 +258,7 @@ TENANT_NOT_PROVISIONING = _problem(
 )
 # The same code as in the data path, but here it is a change of the tenant that is refused, not a use of it.
 TENANT_IS_ARCHIVED = Problem("TENANT_ARCHIVED", 409, _C, "Tenant archived", "Archiving is final; create a new tenant.")
+TENANT_IS_PROVISIONING = Problem("TENANT_PROVISIONING", 409, _C, "Tenant being set up", "Acknowledge it first.")
 TOO_MANY_KEYS = _problem("TOO_MANY_KEYS", 409, _C, "Too many keys", "Revoke keys that are no longer used.")
 KEY_ENDED = _problem("KEY_ENDED", 409, _C, "Key has ended", "Mint another key; one that is revoked or expired stays so.")
 WRITE_CONFLICT = _problem("WRITE_CONFLICT", 409, _C, "Changed by somebody else", "Read again, then repeat the change.")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Self, TypeVar
 from uuid import UUID
 
-from gateway.errors import NOT_FOUND, TENANT_IS_ARCHIVED, TENANT_NOT_SUSPENDED, Refused
+from gateway.errors import NOT_FOUND, Refused
 from gateway.store.client import Client
 from gateway.store.keyspace import Keyspace
 from gateway.tenancy.credential import SigningSecret, WidgetKey
@@ -19,6 +19,7 @@ from gateway.tenancy.tenant import Status, Tenant
 from .audit_entry import SYSTEM, Act, Actor, Json
 from .changes import NO_TENANT, Changes
 from .creation import Created, Creation, NewTenant, unchanged
+from .lifecycle import archived, check_alive, suspended, unsuspended
 from .owner import write_owner
 from .reservation import Reservations
 
@@ -28,6 +29,10 @@ _GRACES_MAX = 4
 _STATUS_ACTIONS = {Status.ACTIVE: "unsuspended", Status.SUSPENDED: "suspended", Status.ARCHIVED: "archived"}
 
 C = TypeVar("C", SigningSecret, WidgetKey)
+
+
+def _anybodys(tenant: Tenant) -> None:
+    pass
 
 
 class Tenants:
@@ -89,7 +94,7 @@ class Tenants:
         fresh = SigningSecret(typeid("sec", new_id()), text.encode(), now)
 
         def edit(tenant: Tenant) -> Tenant:
-            _check_alive(tenant)
+            check_alive(tenant)
             return replace(tenant, secrets=(fresh, *_ending(tenant.secrets, now, grace_seconds)))
 
         act = self._act("secret_rotated", {"secret_id": fresh.id, "grace_seconds": int(grace_seconds)})
@@ -101,28 +106,34 @@ class Tenants:
         await self._client.command("SET", self._keys.widget_key(text), write_owner(tenant_id))
 
         def edit(tenant: Tenant) -> Tenant:
-            _check_alive(tenant)
+            check_alive(tenant)
             return replace(tenant, widget_keys=(WidgetKey(text, now), *_ending(tenant.widget_keys, now, grace_seconds)))
 
         act = self._act("widget_key_rotated", {"grace_seconds": int(grace_seconds)})
         return await self._changes.tenant(tenant_id, edit, act), text
 
-    async def set_status(self, tenant_id: UUID, status: Status, reason: str | None = None) -> Tenant:
-        """Move a tenant to `status`; `reason` is kept while it is suspended. To the status that it has: nothing happens.
+    async def set_status(
+        self, tenant_id: UUID, status: Status, reason: str | None = None, check: Callable[[Tenant], None] = _anybodys
+    ) -> Tenant:
+        """Suspend a tenant, lift that, or archive it; `reason` is kept while it is suspended. `check` raises Refused where the
+        caller may not.
 
         Raises TENANT_IS_ARCHIVED, which is final, and TENANT_NOT_SUSPENDED where one is reactivated that is not suspended.
         """
 
         def edit(tenant: Tenant) -> Tenant:
-            if status is Status.ARCHIVED and tenant.status is Status.ARCHIVED:
-                return tenant
-            _check_alive(tenant)
-            if status is Status.ACTIVE and tenant.status is not Status.SUSPENDED:
-                raise Refused(TENANT_NOT_SUSPENDED)
-            kept = reason if status is Status.SUSPENDED else None
-            return replace(tenant, status=status, profile=replace(tenant.profile, suspend_reason=kept))
+            check(tenant)
+            match status:
+                case Status.SUSPENDED:
+                    return suspended(tenant, reason)
+                case Status.ACTIVE:
+                    return unsuspended(tenant)
+                case Status.ARCHIVED:
+                    return archived(tenant)
+                case _:
+                    raise ValueError(f"no tenant is set {status}")
 
-        act = self._act(_STATUS_ACTIONS.get(status, "updated"), {} if reason is None else {"reason": reason})
+        act = self._act(_STATUS_ACTIONS[status], {} if reason is None else {"reason": reason})
         return await self._changes.tenant(tenant_id, edit, act)
 
     def _act(self, what: str, details: Mapping[str, Json]) -> Act:
@@ -141,11 +152,6 @@ class Tenants:
     @property
     def _client(self) -> Client:
         return self._shelf.store.control
-
-
-def _check_alive(tenant: Tenant) -> None:
-    if tenant.status is Status.ARCHIVED:
-        raise Refused(TENANT_IS_ARCHIVED)
 
 
 def _ending(credentials: Sequence[C], now: float, grace: float) -> list[C]:
