@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, create_model
+from pydantic import ConfigDict, Field, create_model
 
 from gateway.api.cursor import SCORE, UUID_FORM, Paged, listed, page, position_of
 from gateway.api.endpoint import Answered, Asked, Endpoint, Example, endpoint
@@ -26,9 +26,22 @@ from gateway.errors import (
 )
 from gateway.registry.lifecycle import check_alive, read_only
 from gateway.registry.tenants import NewTenant
-from gateway.tenancy.tenant import Tenant
+from gateway.tenancy.search import LONGEST_WORD, Search
+from gateway.tenancy.tenant import Status, Tenant
 
 from .tenant_answers import EXAMPLE, NAMED, OneTenant, shown_model, view_of
+
+Sought = Annotated[Text, Field(max_length=LONGEST_WORD)]
+
+
+class Searched(Paged):
+    external_ref: Annotated[ExternalRef | None, Field(description="Your own id of the tenant.")] = None
+    status: Annotated[Status | None, Field(description="Only tenants in this state.")] = None
+    q: Annotated[Sought | None, Field(description="What the slug, the reference, the name or a word of it begins with.")] = None
+
+    @property
+    def search(self) -> Search:
+        return Search(self.status, self.external_ref, self.q)
 
 
 class NewFields(Input):
@@ -80,12 +93,13 @@ class _Calls:
         created = await self._parts.tenants.by(asked.caller.actor).create(new)
         return Answered(view_of(created.tenant, self._parts), tagged=True)
 
-    async def list(self, asked: Asked[Paged, Nothing]) -> Answered:
+    async def list(self, asked: Asked[Searched, Nothing]) -> Answered:
         caller, wanted = asked.caller, asked.parameters
         if caller.tenant is not None:
-            return Answered(page([view_of(await self._parts.tenants.get(caller.tenant), self._parts)], None))
+            own = await self._parts.tenants.get(caller.tenant)
+            return Answered(page([view_of(own, self._parts)] if wanted.search.finds(own) else [], None))
         below = position_of(wanted.cursor, SCORE, UUID_FORM)
-        found, end = await self._parts.tenant_list.page(caller.require_org(), wanted.limit, below)
+        found, end = await self._parts.tenant_list.page(caller.require_org(), wanted.limit, below, wanted.search)
         return Answered(page([view_of(tenant, self._parts) for tenant in found], end))
 
     async def show(self, asked: Asked[OneTenant, Nothing]) -> Answered:
@@ -132,7 +146,7 @@ def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             calls.list,
             name="listTenants",
             summary="List tenants, the newest first",
-            parameters=Paged,
+            parameters=Searched,
             body=Nothing,
             answer=listed(shown),
             scope="read:tenants",
