@@ -43,6 +43,7 @@ from gateway.registry.key_index import KeyIndex
 from gateway.registry.keys import Keys
 from gateway.registry.listener import Listener
 from gateway.registry.listing import TenantList
+from gateway.registry.provisioning import Provisioning
 from gateway.registry.records import Records
 from gateway.registry.shelf import Shelf
 from gateway.registry.tenants import Tenants
@@ -141,6 +142,7 @@ async def open_gateway(
         replay = Replay(store, directory, source, journal, standby.forget)
         listener = Listener(shelf, records, ledger.recalled)
         changes = Changes(shelf, records, clock)
+        provisioning = Provisioning(changes, records)
         signer = IdentitySigner(
             secrets.identity_key.get_secret_value() or derived_signing_key(secrets.encryption_key.get_secret_value())
         )
@@ -170,6 +172,7 @@ async def open_gateway(
             decider=Decider(Router(routes_of(settings, policies)), records, ledger.take, plans, orgs),
             keysets=keysets,
             records=records,
+            provisioning=provisioning,
             ledger=ledger,
             outage=Outage(store, ledger, standby, deferral, records.age, clock, metrics.standby_request),
             upstreams=upstreams,
@@ -201,6 +204,7 @@ async def open_gateway(
         finally:
             log.flush()
             await keysets.close()
+            await provisioning.close()
             await ledger.close()
             await replay.close()
             await listener.close()

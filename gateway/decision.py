@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from gateway.errors import (
     CREDENTIALS_MISSING,
@@ -27,13 +26,26 @@ from gateway.pipeline.chain import Chain
 from gateway.pipeline.claim import Claim, KeysNeeded
 from gateway.pipeline.demand import Standing
 from gateway.pipeline.limits import refusal, shadowed
-from gateway.pipeline.lookup import Lookup, Record, TenantByRef
+from gateway.pipeline.lookup import Record, TenantByRef
 from gateway.pipeline.memo import IdentityMemo
 from gateway.pipeline.policy import Authenticator
 from gateway.pipeline.precedent import Precedent
 from gateway.pipeline.principal import ANONYMOUS, Principal
-from gateway.pipeline.question import Admit, Answer, Changed, Denied, FetchKeys, Granted, Question, ReadBody, Resolve, WholeBody
+from gateway.pipeline.question import (
+    Admit,
+    Answer,
+    Changed,
+    Denied,
+    FetchKeys,
+    Granted,
+    Provide,
+    Provided,
+    Question,
+    ReadBody,
+    WholeBody,
+)
 from gateway.pipeline.request import InboundRequest
+from gateway.pipeline.sight import Records, Sight, resolved
 from gateway.pipeline.verified import Credential, Verified
 from gateway.routing.match import Route, Router
 from gateway.tenancy.org import Organization
@@ -42,14 +54,7 @@ from gateway.tenancy.tenant import Status, Tenant
 
 # A record that changes this often during one request is being fought over; more rounds would only hide that.
 _ROUNDS = 4
-
-
-class Records(Protocol):
-    def peek(self, lookup: Lookup) -> Record | None:
-        """The record as last seen here. It may be old: an admission under it holds only if the store finds it current."""
-
-    def leased(self, record: Record) -> bool:
-        """Whether the record is current at this moment for all whose changes have answered; the store need not be asked."""
+_CREATED = "X-Tenant-Created"
 
 
 Take = Callable[[Admit], Granted | None]
@@ -138,12 +143,19 @@ class Decider:
         is_known = credential is None or credential.reusable is None or credential.proven is not None
         needs_body = credential is not None and credential.claim.needs_body
         body = (yield from _whole_body(route.max_body)) if needs_body else None
-        sight = _Sight(self._records, route.stale_for)
+        sight = Sight(self._records, route.stale_for)
         for _ in range(_ROUNDS):
             noted: list[Problem] = []
             try:
                 call = yield from self._identify(route, request, credential, body, sight, trail)
-                route.chain.check(call, noted)
+                route.chain.check_right(call, noted)
+                if call.awaits is not None:
+                    # A key that has been revoked by now must not make tenants.
+                    if not (yield from sight.renewed()):
+                        sight.learn(call.awaits, (yield from _provided(call, call.awaits, trail)))
+                    continue
+                _check_usable(call)
+                route.chain.check_tenant(call, noted)
                 if route.chain.reads_body:
                     body = body or (yield from _whole_body(route.max_body))
                     call = replace(call, body=body.content)
@@ -159,12 +171,13 @@ class Decider:
             verdict = taken or (yield question)
             if isinstance(verdict, Granted):
                 trail.shadowed = tuple(dict.fromkeys([*noted, *shadowed(verdict.standings)]))
-                precedent = Precedent.of(route.chain, question, credential) if taken and is_known else None
+                may_recur = taken and is_known and _CREATED not in trail.answer_headers
+                precedent = Precedent.of(route.chain, question, credential) if may_recur else None
                 return Admission(route, call, verdict.standings, verdict.charge, precedent)
             if isinstance(verdict, Denied):
                 raise refusal(verdict.standings, older=route.x_ratelimit_headers)
             assert isinstance(verdict, Changed)
-            sight = _Sight(self._records, route.stale_for)
+            sight = Sight(self._records, route.stale_for)
         raise Refused(STORE_UNAVAILABLE, "The tenant's record kept changing during the request.", retry_after=1)
 
     def _credential(self, chain: Chain, request: InboundRequest) -> Generator[Question, Answer, Credential | None]:
@@ -183,7 +196,7 @@ class Decider:
         request: InboundRequest,
         credential: Credential | None,
         body: WholeBody | None,
-        sight: _Sight,
+        sight: Sight,
         trail: Trail,
     ) -> Generator[Question, Answer, Call]:
         if credential is None:
@@ -212,47 +225,6 @@ class Decider:
         return Customer(tenant, plan, org)
 
 
-class _Sight:
-    """The records that one round of a walk decides upon, and which of them came from the store during the walk."""
-
-    def __init__(self, records: Records, stale_for: float | None) -> None:
-        self._records = records
-        self._stale_for = stale_for
-        self._seen: dict[Lookup, Record | None] = {}
-        self._fresh: set[Lookup] = set()
-
-    @property
-    def basis(self) -> tuple[Record, ...]:
-        return tuple(record for record in self._seen.values() if record is not None)
-
-    def find(self, lookup: Lookup) -> Generator[Question, Answer, Record | None]:
-        if lookup not in self._seen:
-            record = self._records.peek(lookup)
-            if record is None:
-                record = yield from _resolve(lookup, self._stale_for)
-                self._fresh.add(lookup)
-            self._seen[lookup] = record
-        return self._seen[lookup]
-
-    def renewed(self) -> Generator[Question, Answer, bool]:
-        """Look up again what was only remembered, and is not leased; whether anything is different now."""
-        different = False
-        for lookup, seen in list(self._seen.items()):
-            if lookup in self._fresh or (seen is not None and self._records.leased(seen)):
-                continue
-            record = yield from _resolve(lookup, self._stale_for)
-            different |= record != self._seen[lookup]
-            self._seen[lookup] = record
-            self._fresh.add(lookup)
-        return different
-
-
-def _resolve(lookup: Lookup, stale_for: float | None = None) -> Generator[Question, Answer, Record | None]:
-    record = yield Resolve(lookup, stale_for)
-    assert record is None or isinstance(record, Tenant | Organization)
-    return record
-
-
 def _whole_body(limit: int) -> Generator[Question, Answer, WholeBody]:
     body = yield ReadBody(limit)
     assert isinstance(body, WholeBody)
@@ -272,15 +244,33 @@ def _claim(authenticator: Authenticator, request: InboundRequest) -> Generator[Q
 
 
 def _check_acting(principal: Principal, record: Record | None, trail: Trail) -> None:
-    """May this root key act for this tenant? The tenant's own status is checked later, except where it was named by ref."""
+    """May this root key act for this tenant? The tenant's own state is checked later. One that is named by reference may be
+    still to be made."""
     if not principal.root:
         raise Refused(TENANT_KEY_FORBIDDEN)
+    by_ref = isinstance(principal.acts_for, TenantByRef)
+    if record is None and by_ref:
+        return
     if not isinstance(record, Tenant) or record.org != principal.org:
         raise Refused(TENANT_UNKNOWN)
-    if isinstance(principal.acts_for, TenantByRef):
+    if by_ref:
         trail.answer_headers["X-Tenant-Id"] = record.typeid
-        if record.status in (Status.SUSPENDED, Status.ARCHIVED):
-            raise Refused(TENANT_NOT_USABLE, f"The tenant is {record.status}.")
+
+
+def _check_usable(call: Call) -> None:
+    """A reference is never served for a tenant that is suspended or archived, whatever the route lets pass."""
+    if call.customer is not None and isinstance(call.principal.acts_for, TenantByRef):
+        status = call.customer.tenant.status
+        if status in (Status.SUSPENDED, Status.ARCHIVED):
+            raise Refused(TENANT_NOT_USABLE, f"The tenant is {status}.")
+
+
+def _provided(call: Call, ref: TenantByRef, trail: Trail) -> Generator[Question, Answer, Tenant]:
+    provided = yield Provide(ref, call.principal.credential_id or call.principal.subject, call.request.request_id)
+    assert isinstance(provided, Provided)
+    if provided.created:
+        trail.answer_headers[_CREATED] = "true"
+    return provided.tenant
 
 
 def _is_preflight(request: InboundRequest) -> bool:
@@ -291,5 +281,5 @@ def _preflight(route: Route, request: InboundRequest) -> Walk:
     cross_origin = route.chain.cross_origin
     if cross_origin is None:
         raise Refused(CREDENTIALS_MISSING)
-    record = yield from _resolve(cross_origin.preflight(request))
+    record = yield from resolved(cross_origin.preflight(request))
     return Reply(204, cross_origin.allow(request, record))

@@ -151,6 +151,13 @@ TENANT_PROVISIONING = _problem(
 TENANT_NOT_USABLE = _problem(
     "TENANT_NOT_USABLE", 409, _T, "Tenant not usable", "The referenced tenant is not active; unsuspend it first."
 )
+TENANT_AUTO_CREATE_RATE_LIMITED = _problem(
+    "TENANT_AUTO_CREATE_RATE_LIMITED",
+    429,
+    _C,
+    "Too many new tenants",
+    "Try again when `Retry-After` has passed; known references pass meanwhile.",
+)
 
 # Entitlements
 FEATURE_NOT_IN_PLAN = _problem("FEATURE_NOT_IN_PLAN", 403, _T, "Not in the plan", "Change to a plan that has the feature.")
@@ -246,8 +253,12 @@ INVALID_BODY = _problem("INVALID_BODY", 422, _C, "Invalid input", "Correct the f
 SLUG_TAKEN = _problem("SLUG_TAKEN", 409, _C, "Slug taken", "Choose another slug.")
 EXTERNAL_REF_TAKEN = _problem("EXTERNAL_REF_TAKEN", 409, _C, "External reference taken", "A tenant with this reference exists.")
 TENANT_NOT_SUSPENDED = _problem("TENANT_NOT_SUSPENDED", 409, _C, "Tenant is not suspended", "Nothing has to be lifted.")
+TENANT_NOT_PROVISIONING = _problem(
+    "TENANT_NOT_PROVISIONING", 409, _C, "Tenant is not being set up", "Nothing has to be acknowledged."
+)
 # The same code as in the data path, but here it is a change of the tenant that is refused, not a use of it.
 TENANT_IS_ARCHIVED = Problem("TENANT_ARCHIVED", 409, _C, "Tenant archived", "Archiving is final; create a new tenant.")
+TENANT_IS_PROVISIONING = Problem("TENANT_PROVISIONING", 409, _C, "Tenant being set up", "Acknowledge it first.")
 TOO_MANY_KEYS = _problem("TOO_MANY_KEYS", 409, _C, "Too many keys", "Revoke keys that are no longer used.")
 KEY_ENDED = _problem("KEY_ENDED", 409, _C, "Key has ended", "Mint another key; one that is revoked or expired stays so.")
 WRITE_CONFLICT = _problem("WRITE_CONFLICT", 409, _C, "Changed by somebody else", "Read again, then repeat the change.")

@@ -21,8 +21,9 @@ from gateway.ledger.ledger import Effect, Ledger, Outcome
 from gateway.ledger.outage import Outage
 from gateway.ledger.receipt import Receipt
 from gateway.pipeline.limits import limit_headers, overruns
-from gateway.pipeline.question import Admit, Answer, FetchKeys, Question, Resolve
+from gateway.pipeline.question import Admit, Answer, FetchKeys, Provide, Question, Resolve
 from gateway.pipeline.request import InboundRequest
+from gateway.registry.provisioning import Provisioning
 from gateway.registry.records import Records
 
 Decided = Admission | Reply | Ask
@@ -36,6 +37,7 @@ class Machine:
     decider: Decider
     keysets: KeySets
     records: Records
+    provisioning: Provisioning
     ledger: Ledger
     outage: Outage
     upstreams: Upstreams
@@ -52,6 +54,8 @@ class Machine:
                 return await self.outage.admit(question)
             case Resolve(lookup, stale_for):
                 return await self.records.resolve(lookup, stale_for)
+            case Provide():
+                return await self.provisioning.provide(question)
             case FetchKeys(issuer):
                 await self.keysets.refresh(issuer)
                 return None

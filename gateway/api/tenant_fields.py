@@ -199,10 +199,15 @@ class NewTenant(TenantFields):
     slug: Slug | None = None
     external_ref: ExternalRef | None = None
     org: str | None = None
+    handshake: bool | None = None
+    """Not served before `acknowledge/tenant`; absent: as the organization says."""
 
 
 class TenantChange(TenantFields):
     """Body of update/tenant."""
+
+    read_only: bool = False
+    """Whether the tenant may only read."""
 
 
 def tenant_models(

@@ -9,6 +9,7 @@ from gateway.tenancy.org import Organization
 from gateway.tenancy.plan import Plan
 from gateway.tenancy.tenant import Tenant
 
+from .lookup import TenantByRef
 from .principal import Principal
 from .request import InboundRequest
 
@@ -33,6 +34,13 @@ class Call:
     principal: Principal
     customer: Customer | None = None
     body: bytes | None = field(default=None, repr=False)
+
+    @property
+    def awaits(self) -> TenantByRef | None:
+        """The reference of the tenant that the call is for, as long as there is no such tenant. It is made once the caller has
+        shown its right."""
+        named = self.principal.acts_for
+        return named if self.customer is None and isinstance(named, TenantByRef) else None
 
     def require_customer(self) -> Customer:
         """The tenant side of the call. Raises Refused where the caller has named none."""

@@ -16,6 +16,7 @@ from .policy import (
     CrossOrigin,
     Guard,
     Meter,
+    Phase,
     Policy,
     ReadsBody,
     Reusable,
@@ -30,6 +31,7 @@ from .request import InboundRequest
 @dataclass(frozen=True, eq=False)
 class Chain:
     """`others` are the authenticators of other routes: they only tell whether a second kind of credential is present.
+    `rights` are the guards of the caller's right, `guards` those of the tenant's state and entitlements.
     `reusable`: those authenticators whose claims may serve again. `foreseen`: of whose claims all that is decided
     follows from the head of a request, the records, and the claim; None stands for callers without one."""
 
@@ -37,6 +39,7 @@ class Chain:
     others: tuple[Authenticator, ...]
     anonymous: Principal | None
     cross_origin: CrossOrigin | None
+    rights: tuple[Guard, ...]
     guards: tuple[Guard, ...]
     meters: tuple[Meter, ...]
     stamps: tuple[Stamp, ...]
@@ -55,7 +58,8 @@ class Chain:
             others=tuple({type(p): p for p in others if type(p) not in kinds}.values()),
             anonymous=next((p.principal for p in policies if isinstance(p, Anonymous)), None),
             cross_origin=next((p for p in policies if isinstance(p, CrossOrigin)), None),
-            guards=tuple(p for p in policies if isinstance(p, Guard)),
+            rights=tuple(p for p in policies if isinstance(p, Guard) and p.phase <= Phase.RIGHT),
+            guards=tuple(p for p in policies if isinstance(p, Guard) and p.phase > Phase.RIGHT),
             meters=tuple(p for p in policies if isinstance(p, Meter)),
             stamps=tuple(p for p in policies if isinstance(p, Stamp)),
             stamps_by_caller=all(rests_on(p) == "caller" for p in policies if isinstance(p, Stamp)),
@@ -82,13 +86,13 @@ class Chain:
             return None
         raise Refused(self.authenticators[0].missing, headers=self.challenges())
 
-    def check(self, call: Call, shadowed: list[Problem]) -> None:
-        """Raises Refused; what a guard in shadow would have refused is added to `shadowed`."""
-        for guard in self.guards:
-            try:
-                guard.check(call)
-            except Refused as refused:
-                _pass_in_shadow(guard, refused, shadowed)
+    def check_right(self, call: Call, shadowed: list[Problem]) -> None:
+        """May the caller do this at all? Raises Refused; what a guard in shadow would have refused is added to `shadowed`."""
+        _check(self.rights, call, shadowed)
+
+    def check_tenant(self, call: Call, shadowed: list[Problem]) -> None:
+        """Likewise, after that: is the tenant served, and entitled to it?"""
+        _check(self.guards, call, shadowed)
 
     def demands(self, call: Call, shadowed: list[Problem]) -> tuple[Demand, ...]:
         """All demands of the call: the credential's own nonce first, then those of the meters. Raises as `check` does."""
@@ -121,6 +125,14 @@ def _foreseen(policies: Sequence[Policy]) -> frozenset[Authenticator | None]:
     if any(rests_on(policy) == "request" or _in_shadow(policy) for policy in policies if policy not in authenticators):
         return frozenset()
     return frozenset({None, *(policy for policy in authenticators if rests_on(policy) != "request")})
+
+
+def _check(guards: Iterable[Guard], call: Call, shadowed: list[Problem]) -> None:
+    for guard in guards:
+        try:
+            guard.check(call)
+        except Refused as refused:
+            _pass_in_shadow(guard, refused, shadowed)
 
 
 def _in_shadow(policy: Policy) -> bool:

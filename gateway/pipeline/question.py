@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from gateway.tenancy.tenant import Tenant
+
 from .call import Call
 from .demand import Demand, Standing
-from .lookup import Lookup, Record
+from .lookup import Lookup, Record, TenantByRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,24 @@ class Resolve:
 
 
 @dataclass(frozen=True, slots=True)
+class Provide:
+    """Make the tenant with this reference, unless somebody has meanwhile. `by` is the id of the caller's credential. Answer: a
+    Provided."""
+
+    ref: TenantByRef
+    by: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """`created`: by this request, and no other."""
+
+    tenant: Tenant
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Admit:
     """Check and take all demands atomically, provided that `basis`, the records decided upon, are still current.
 
@@ -88,5 +108,5 @@ class Changed:
     """Nothing was taken: a record of the basis has changed, and has been forgotten locally."""
 
 
-Question = FetchKeys | ReadBody | Resolve | Admit
-Answer = None | WholeBody | Record | Granted | Denied | Changed
+Question = FetchKeys | ReadBody | Resolve | Provide | Admit
+Answer = None | WholeBody | Record | Provided | Granted | Denied | Changed

@@ -138,6 +138,7 @@ def _shown(tenant: Tenant) -> dict[str, Json]:
         "agent_seats": profile.agent_seats,
         "stripe_customer_id": profile.stripe_customer_id,
         "suspend_reason": profile.suspend_reason,
+        "suspended_from": profile.suspended_from,
     }
 
 

@@ -57,6 +57,7 @@ class ProfileDocument(TypedDict):
     agent_seats: NotRequired[int]
     stripe_customer_id: NotRequired[str]
     suspend_reason: NotRequired[str]
+    suspended_from: NotRequired[str]
 
 
 class TenantDocument(TypedDict):
@@ -135,7 +136,7 @@ def decode_tenant(tenant_id: UUID, version: int, text: bytes, cipher: Cipher) ->
         widget_keys=tuple(WidgetKey(key["value"], key["created_at"], key.get("not_after")) for key in document["widget_keys"]),
         keys=tuple(map(_to_key, document["keys"])),
         revocations=_to_revocations(document.get("revocations")),
-        profile=Profile(**document.get("profile", {})),
+        profile=_to_profile(document.get("profile")),
     )
 
 
@@ -249,5 +250,20 @@ def _from_profile(profile: Profile) -> dict[str, object] | None:
         "agent_seats": profile.agent_seats,
         "stripe_customer_id": profile.stripe_customer_id,
         "suspend_reason": profile.suspend_reason,
+        "suspended_from": profile.suspended_from,
     }
     return _present(document) or None
+
+
+def _to_profile(document: ProfileDocument | None) -> Profile:
+    if document is None:
+        return Profile()
+    before = document.get("suspended_from")
+    return Profile(
+        callback_url=document.get("callback_url"),
+        branding=document.get("branding", {}),
+        agent_seats=document.get("agent_seats"),
+        stripe_customer_id=document.get("stripe_customer_id"),
+        suspend_reason=document.get("suspend_reason"),
+        suspended_from=None if before is None else Status(before),
+    )

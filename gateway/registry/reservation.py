@@ -23,13 +23,15 @@ class Reservations:
         self._now = now
 
     async def take(self, key: str, tenant_id: UUID) -> bool:
-        """Reserve the name for `tenant_id`; False where another tenant has it."""
+        """Reserve the name for `tenant_id`, which may have it already; False where another tenant has it."""
         wanted = str(tenant_id)
         if await self._store.control.command("SET", key, wanted, "NX") is not None:
             return True
         holder = await self._store.control.command("GET", key)
         if not isinstance(holder, bytes):
             return False
+        if holder.decode() == wanted:
+            return True
         if not await self._abandoned(UUID(holder.decode())):
             return False
         return await self._store.control.run(_SWAP, [key], [holder, wanted]) == 1

@@ -226,6 +226,9 @@ class OrgSettings(Model):
     """Plan of a tenant that is created without one."""
     quotas: dict[Name, Count | None] = {}
     """Bounds by metric and calendar month over all tenants of the organization."""
+    provisioning: Literal["immediate", "handshake"] = "immediate"
+    """`handshake`: a new tenant is answered 503 `TENANT_PROVISIONING` until its backend has acknowledged that its schema is
+    there. `immediate`: it is served at once."""
 
 
 class Settings(Model):

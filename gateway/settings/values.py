@@ -68,7 +68,10 @@ def grants_of(settings: Settings) -> Grants:
 def orgs_of(settings: Settings) -> dict[str, Organization]:
     """Organizations by name, the default one first. Their keys are not configured; they are kept in the store."""
     return {
-        name: Organization(name, default_plan=org.default_plan, quotas=dict(org.quotas)) for name, org in settings.orgs.items()
+        name: Organization(
+            name, default_plan=org.default_plan, handshake=org.provisioning == "handshake", quotas=dict(org.quotas)
+        )
+        for name, org in settings.orgs.items()
     }
 
 

@@ -146,6 +146,15 @@ class Keyspace:
         """Sorted set, in the order of its members alone: id and owner of each API key of an organization and its tenants."""
         return self._key(org_tag(org), "keys")
 
+    def words(self, org: str) -> str:
+        """Sorted set, all of one score: words that the organization's tenants are found by, each with a NUL and the tenant's
+        id."""
+        return self._key(org_tag(org), "words")
+
+    def auto_creations(self, org: str) -> str:
+        """List: when requests have made the organization's last tenants, the newest first."""
+        return self._key(org_tag(org), "auto-creations")
+
     def named(self, name: str) -> str:
         """A value that the gateway itself keeps, of which there is one."""
         return self._key(_OWN, name)

@@ -11,11 +11,13 @@ from .credential import ApiKey
 @dataclass(frozen=True, slots=True)
 class Organization:
     """`quotas` is the org's plan: bounds by metric and period above those of its tenants. None or no entry: unlimited.
-    `updated_at` is the instant of the record's last change, in seconds since 1970."""
+    `handshake`: new tenants are served once their backend has acknowledged them. `updated_at` is the instant of the record's
+    last change, in seconds since 1970."""
 
     id: str
     version: int = 0
     default_plan: str = ""
+    handshake: bool = False
     quotas: Mapping[str, int | None] = field(default_factory=dict)
     keys: tuple[ApiKey, ...] = ()
     updated_at: float = 0.0

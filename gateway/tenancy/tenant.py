@@ -22,13 +22,15 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What the operator API keeps about a tenant and no decision needs."""
+    """What is kept about a tenant and no decision needs. `suspended_from`: what a suspended tenant is again once that is
+    lifted; None: active."""
 
     callback_url: str | None = None
     branding: Mapping[str, str] = field(default_factory=dict)
     agent_seats: int | None = None
     stripe_customer_id: str | None = None
     suspend_reason: str | None = None
+    suspended_from: Status | None = None
 
 
 @dataclass(frozen=True, slots=True)

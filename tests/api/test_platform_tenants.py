@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.tenancy.ids import new_id, typeid
+from gateway.tenancy.ids import new_id, parse_id, typeid
 from gateway.tenancy.tenant import Status
 from tests.api.public import SCOPES, Platform
 
@@ -155,3 +155,28 @@ async def test_the_same_creation_again_is_answered_and_not_done(platform: Platfo
     assert (again.status_code, again.json(), again.headers["etag"]) == (201, first.json(), first.headers["etag"])
     assert (again.headers["idempotency-replayed"], len((await listed(platform.root))["data"])) == ("true", 1)
     assert code(await platform.root.post(TENANTS, json={"name": "Other"}, headers=once)) == (422, "IDEMPOTENCY_KEY_REUSED")
+
+
+async def test_a_list_is_searched(platform: Platform) -> None:
+    acme = await created(platform, name="Acme Corp", external_ref="cust_1")
+    zenith = await created(platform, name="Zenith")
+    await platform.root.post(f"{TENANTS}/{zenith['id']}/suspend")
+
+    async def found(caller: httpx.AsyncClient = platform.root, **query: object) -> list[str]:
+        return [tenant["name"] for tenant in (await listed(caller, **query))["data"]]
+
+    assert await found(q="corp") == await found(external_ref="cust_1") == await found(status="active") == ["Acme Corp"]
+    assert await found(q="zen", status="suspended") == ["Zenith"]
+    assert await found(q="zen", status="active") == await found(external_ref="cust_2") == []
+    own = parse_id("tnt", acme["id"])
+    assert own is not None
+    async with await platform.caller(own) as bound:
+        assert await found(bound, q="acme") == ["Acme Corp"]
+        assert await found(bound, q="zen") == await found(bound, status="suspended") == []
+
+
+@pytest.mark.parametrize("query", [{"status": "gone"}, {"q": ""}, {"q": "x" * 65}, {"external_ref": "a/b"}, {"sort": "name"}])
+async def test_what_can_not_be_searched_for_is_told(platform: Platform, query: dict[str, str]) -> None:
+    answer = await platform.root.get(TENANTS, params=query)
+    assert code(answer) == (422, "INVALID_BODY")
+    assert [error["parameter"] for error in answer.json()["errors"]] == list(query)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 from gateway.decision import Admission, Ask, Decider, Reply, Trail
@@ -19,6 +20,8 @@ from gateway.pipeline.question import (
     Denied,
     FetchKeys,
     Granted,
+    Provide,
+    Provided,
     Question,
     ReadBody,
     Resolve,
@@ -27,7 +30,8 @@ from gateway.pipeline.question import (
 from gateway.pipeline.request import InboundRequest
 from gateway.routing.match import Route, Router
 from gateway.tenancy.plan import Plan
-from tests.samples import MAIN, PRO
+from gateway.tenancy.tenant import Tenant
+from tests.samples import ACME, MAIN, PRO
 
 
 class Machine:
@@ -88,6 +92,8 @@ class Machine:
                 return WholeBody(sha256(self.body).hexdigest(), self.body if len(self.body) <= SMALL_BODY else None)
             case FetchKeys():
                 return None
+            case Provide():
+                return self._provide(question)
             case Admit():
                 self.before_admit()
                 return self._admit(question)
@@ -99,6 +105,13 @@ class Machine:
         else:
             self.remembered[lookup] = record
         return record
+
+    def _provide(self, question: Provide) -> Provided:
+        made = replace(ACME, external_ref=question.ref.ref, slug=question.ref.ref, org=question.ref.org)
+        created = question.ref not in self.truth
+        tenant = self.truth.setdefault(question.ref, made)
+        assert isinstance(tenant, Tenant)
+        return Provided(tenant, created)
 
     def _admit(self, question: Admit) -> Granted | Denied | Changed:
         if any(record not in self.truth.values() for record in question.basis):

@@ -16,11 +16,13 @@ from gateway.errors import (
     PRECONDITION_FAILED,
     SLUG_TAKEN,
     TENANT_IS_ARCHIVED,
+    TENANT_IS_PROVISIONING,
+    TENANT_NOT_PROVISIONING,
     TENANT_NOT_SUSPENDED,
     WRITE_CONFLICT,
-    Refused,
 )
 from gateway.registry import tenants
+from gateway.registry.lifecycle import acknowledged, check_alive, read_only
 from gateway.tenancy.tenant import Status, Tenant
 
 from . import examples
@@ -45,6 +47,7 @@ class _Calls:
             slug=body.slug,
             external_ref=body.external_ref,
             plan=body.plan_tier or None,
+            handshake=body.handshake,
         )
         created = await self._by(asked.caller).create(new, lambda tenant: body.over(tenant, self._metrics))
         note("tenant.created", asked.caller, created.tenant)
@@ -53,10 +56,10 @@ class _Calls:
 
     async def update(self, asked: Asked[ById, TenantChange]) -> Answered:
         def edit(tenant: Tenant) -> Tenant:
-            if tenant.status is Status.ARCHIVED:
-                raise Refused(TENANT_IS_ARCHIVED)
+            check_alive(tenant)
             asked.condition.check(self._view(tenant))
-            return asked.body.over(tenant, self._metrics)
+            changed = asked.body.over(tenant, self._metrics)
+            return read_only(changed, asked.body.read_only) if "read_only" in asked.body.model_fields_set else changed
 
         tenant = await self._by(asked.caller).change(asked.parameters.tenant_id, edit)
         note("tenant.updated", asked.caller, tenant)
@@ -71,6 +74,11 @@ class _Calls:
 
     async def reactivate(self, asked: Asked[ById, Nothing]) -> Answered:
         return await self._moved(asked, Status.ACTIVE, "unsuspended", "Tenant reactivated. Its calls resume immediately.")
+
+    async def acknowledge(self, asked: Asked[ById, Nothing]) -> Answered:
+        tenant = await self._by(asked.caller).change(asked.parameters.tenant_id, acknowledged)
+        note("tenant.acknowledged", asked.caller, tenant)
+        return Answered(self._view(tenant), "Tenant acknowledged. Its calls are served.")
 
     async def archive(self, asked: Asked[ById, Nothing]) -> Answered:
         told = "Tenant archived. Its calls are refused for good; its data is kept."
@@ -134,7 +142,7 @@ def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             parameters=ById,
             body=change,
             answer=shown,
-            errors=(*CHANGES, PRECONDITION_FAILED),
+            errors=(*CHANGES, TENANT_IS_PROVISIONING, PRECONDITION_FAILED),
             example=Example(
                 example, {"plan_tier": plan, "agent_seats": 25, "branding_primary_color": "#0055FF"}, examples.NAMED
             ),
@@ -164,6 +172,18 @@ def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             body=Nothing,
             answer=shown,
             errors=(*CHANGES, TENANT_NOT_SUSPENDED),
+            example=Example(example, parameters=examples.NAMED),
+        ),
+        endpoint(
+            "POST",
+            "/acknowledge/tenant",
+            calls.acknowledge,
+            name="acknowledgeTenant",
+            summary="Say that the backend is ready for a new tenant",
+            parameters=ById,
+            body=Nothing,
+            answer=shown,
+            errors=(*CHANGES, TENANT_NOT_PROVISIONING),
             example=Example(example, parameters=examples.NAMED),
         ),
         endpoint(

@@ -15,6 +15,7 @@ from .billing import billing_endpoints
 from .jwks import jwks_endpoints
 from .keys import key_endpoints
 from .openapi import openapi_endpoints
+from .tenant_lifecycle import tenant_lifecycle_endpoints
 from .tenants import tenant_endpoints
 
 
@@ -23,7 +24,7 @@ def platform_groups(parts: Parts) -> Mapping[str, tuple[Endpoint, ...]]:
         "billing_plan": billing_endpoints(parts),
         "jwks": jwks_endpoints(parts.jwks),
         "keys": key_endpoints(parts),
-        "tenants": tenant_endpoints(parts),
+        "tenants": (*tenant_endpoints(parts), *tenant_lifecycle_endpoints(parts)),
     }
 
 

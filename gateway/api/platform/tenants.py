@@ -2,54 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import create_model
+from pydantic import ConfigDict, Field, create_model
 
 from gateway.api.cursor import SCORE, UUID_FORM, Paged, listed, page, position_of
 from gateway.api.endpoint import Answered, Asked, Endpoint, Example, endpoint
-from gateway.api.parameters import Input, Nothing, TenantId
+from gateway.api.parameters import Input, Nothing
 from gateway.api.parts import Parts
-from gateway.api.shape import Shape
-from gateway.api.tenant_fields import ExternalRef, Name, Slug, Text, one_of
-from gateway.api.tenant_view import timestamp
+from gateway.api.tenant_fields import ExternalRef, Flags, Name, Rate, Slug, Text, one_of
 from gateway.errors import (
     EXTERNAL_REF_TAKEN,
     NOT_FOUND,
     PRECONDITION_FAILED,
     SLUG_TAKEN,
     TENANT_IS_ARCHIVED,
+    TENANT_IS_PROVISIONING,
     TENANT_KEY_CANNOT_CREATE_TENANTS,
     TENANT_KEY_FORBIDDEN,
     WRITE_CONFLICT,
-    Refused,
 )
+from gateway.registry.lifecycle import check_alive, read_only
 from gateway.registry.tenants import NewTenant
-from gateway.tenancy.plan import Metric, Plan
+from gateway.tenancy.search import LONGEST_WORD, Search
 from gateway.tenancy.tenant import Status, Tenant
 
+from .tenant_answers import EXAMPLE, NAMED, OneTenant, shown_model, view_of
 
-class OneTenant(Input):
-    tenant_id: TenantId
+Sought = Annotated[Text, Field(max_length=LONGEST_WORD)]
 
 
-class TenantShown(Shape):
-    """A tenant. Its caps are those in force, its own or its plan's; null: unlimited within the organization's plan."""
+class Searched(Paged):
+    external_ref: Annotated[ExternalRef | None, Field(description="Your own id of the tenant.")] = None
+    status: Annotated[Status | None, Field(description="Only tenants in this state.")] = None
+    q: Annotated[Sought | None, Field(description="What the slug, the reference, the name or a word of it begins with.")] = None
 
-    id: str
-    slug: str
-    """Never changes."""
-    external_ref: str | None
-    """The platform's own id of it."""
-    name: str
-    status: Status
-    suspend_reason: str | None
-    plan: str
-    region: str | None
-    created_at: str
-    updated_at: str
+    @property
+    def search(self) -> Search:
+        return Search(self.status, self.external_ref, self.q)
 
 
 class NewFields(Input):
@@ -65,9 +57,30 @@ class NewFields(Input):
 class ChangedFields(Input):
     """What is absent stays as it is."""
 
+    model_config = ConfigDict(strict=True)
+
     name: Text = ""
     plan: str = ""
     region: Name | None = None
+    rate_limit: Rate | None = None
+    """null: its plan's holds."""
+    features: Flags | None = None
+    """Over its plan's; written whole."""
+    read_only: bool = False
+    """Whether the tenant may only read."""
+
+    def over(self, tenant: Tenant) -> Tenant:
+        """`tenant` with the fields that are present. Raises Refused(TENANT_IS_PROVISIONING)."""
+        given = self.model_fields_set
+        changed = replace(
+            tenant,
+            name=self.name or tenant.name,
+            plan=self.plan or tenant.plan,
+            region=self.region if "region" in given else tenant.region,
+            rate=self.rate_limit if "rate_limit" in given else tenant.rate,
+            features=self.features or {} if "features" in given else tenant.features,
+        )
+        return read_only(changed, self.read_only) if "read_only" in given else changed
 
 
 class _Calls:
@@ -78,38 +91,34 @@ class _Calls:
         body, org = asked.body, asked.caller.require_org()
         new = NewTenant(org, body.name, body.slug, body.external_ref, body.plan, body.region)
         created = await self._parts.tenants.by(asked.caller.actor).create(new)
-        return Answered(self._view(created.tenant), tagged=True)
+        return Answered(view_of(created.tenant, self._parts), tagged=True)
 
-    async def list(self, asked: Asked[Paged, Nothing]) -> Answered:
+    async def list(self, asked: Asked[Searched, Nothing]) -> Answered:
         caller, wanted = asked.caller, asked.parameters
         if caller.tenant is not None:
-            return Answered(page([self._view(await self._parts.tenants.get(caller.tenant))], None))
+            own = await self._parts.tenants.get(caller.tenant)
+            return Answered(page([view_of(own, self._parts)] if wanted.search.finds(own) else [], None))
         below = position_of(wanted.cursor, SCORE, UUID_FORM)
-        found, end = await self._parts.tenant_list.page(caller.require_org(), wanted.limit, below)
-        return Answered(page([self._view(tenant) for tenant in found], end))
+        found, end = await self._parts.tenant_list.page(caller.require_org(), wanted.limit, below, wanted.search)
+        return Answered(page([view_of(tenant, self._parts) for tenant in found], end))
 
     async def show(self, asked: Asked[OneTenant, Nothing]) -> Answered:
         asked.caller.check_may_name(asked.parameters.tenant_id)
         tenant = await self._parts.tenants.get(asked.parameters.tenant_id)
         asked.caller.check_sees(tenant.org, tenant.id)
-        return Answered(self._view(tenant), tagged=True)
+        return Answered(view_of(tenant, self._parts), tagged=True)
 
     async def change(self, asked: Asked[OneTenant, ChangedFields]) -> Answered:
-        body, given = asked.body, asked.body.model_fields_set
+        body = asked.body
 
         def edit(tenant: Tenant) -> Tenant:
             asked.caller.check_sees(tenant.org, tenant.id)
-            asked.condition.check(self._view(tenant))
-            if tenant.status is Status.ARCHIVED:
-                raise Refused(TENANT_IS_ARCHIVED)
-            region = body.region if "region" in given else tenant.region
-            return replace(tenant, name=body.name or tenant.name, plan=body.plan or tenant.plan, region=region)
+            asked.condition.check(view_of(tenant, self._parts))
+            check_alive(tenant)
+            return body.over(tenant)
 
         changed = await self._parts.tenants.by(asked.caller.actor).change(asked.parameters.tenant_id, edit)
-        return Answered(self._view(changed), tagged=True)
-
-    def _view(self, tenant: Tenant) -> dict[str, object]:
-        return tenant_shown(tenant, self._parts.plans.get(tenant.plan, Plan(tenant.plan)), self._parts.metrics.values())
+        return Answered(view_of(changed, self._parts), tagged=True)
 
 
 def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
@@ -137,7 +146,7 @@ def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             calls.list,
             name="listTenants",
             summary="List tenants, the newest first",
-            parameters=Paged,
+            parameters=Searched,
             body=Nothing,
             answer=listed(shown),
             scope="read:tenants",
@@ -168,49 +177,11 @@ def tenant_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             answer=shown,
             scope="write:tenants",
             platform_only=TENANT_KEY_FORBIDDEN,
-            errors=(NOT_FOUND, TENANT_IS_ARCHIVED, WRITE_CONFLICT, PRECONDITION_FAILED),
+            errors=(NOT_FOUND, TENANT_IS_ARCHIVED, TENANT_IS_PROVISIONING, WRITE_CONFLICT, PRECONDITION_FAILED),
             example=Example(EXAMPLE, {"name": "Acme Corp", "plan": tuple(parts.plans)[-1]}, NAMED),
             tagged=True,
         ),
     )
-
-
-NAMED = {"tenant_id": "tnt_01kj9je6hbfgyrwkttbdjcv7gf"}
-EXAMPLE = {
-    "id": NAMED["tenant_id"],
-    "slug": "acme",
-    "external_ref": "cust_12345",
-    "name": "Acme Corp",
-    "status": "active",
-    "suspend_reason": None,
-    "plan": "pro",
-    "region": None,
-    "monthly_email_cap": 5000,
-    "created_at": "2026-06-21T10:00:00Z",
-    "updated_at": "2026-06-21T11:00:00Z",
-}
-
-
-def tenant_shown(tenant: Tenant, plan: Plan, metrics: Iterable[Metric]) -> dict[str, object]:
-    return {
-        "id": tenant.typeid,
-        "slug": tenant.slug,
-        "external_ref": tenant.external_ref,
-        "name": tenant.name,
-        "status": tenant.status.value,
-        "suspend_reason": tenant.profile.suspend_reason,
-        "plan": tenant.plan,
-        "region": tenant.region,
-        **{metric.cap: tenant.cap(metric.name, plan) for metric in metrics},
-        "created_at": timestamp(tenant.created_at),
-        "updated_at": timestamp(tenant.updated_at),
-    }
-
-
-def shown_model(metrics: Iterable[Metric]) -> type[TenantShown]:
-    # Any: the type that pydantic gives to the definition of a field.
-    fields: dict[str, Any] = {metric.cap: (int | None, None) for metric in metrics}
-    return create_model("Tenant", __base__=TenantShown, **fields)
 
 
 def new_model(plans: Collection[str]) -> type[NewFields]:
