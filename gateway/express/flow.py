@@ -18,7 +18,7 @@ from gateway.edge.connection import ClientConnection
 from gateway.edge.head import Head, value_spans
 from gateway.edge.observe import Watch
 from gateway.forward.exchange import Chooser, OutboundHead, framing
-from gateway.forward.headers import IDENTITY, REQUEST_ID
+from gateway.forward.headers import IDENTITY, REQUEST_ID, TRACEPARENT
 from gateway.forward.identity import REUSED
 from gateway.ledger.place import Order
 from gateway.pipeline.call import Call
@@ -80,15 +80,18 @@ class Flow(Head):
         self.rest = self.between + token.encode("ascii") + self.end
 
 
+_Key = tuple[bytes, str, str]
+
+
 class Flows:
     """Flows by a digest of the head, with where it came from: the peer's address, and the scheme."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._found = FairCache[tuple[bytes, str, str], Flow](_OWN, _ALL)
+        self._found = FairCache[_Key, Flow](_OWN, _ALL)
         self._get = self._found.get
-        # Most heads never come again, and to learn one costs as much as to walk.
-        self._once = FairCache[tuple[bytes, str, str], bool](_OWN, _ALL)
+        # Most heads never come again: to learn each would cost half as much as a walk, and push out those that are of use.
+        self._once = FairCache[_Key, bool](_OWN, _ALL)
 
     def recall(self, connection: ClientConnection, block: bytes) -> Flow | None:
         """What is known of the head that `block` holds."""
@@ -97,14 +100,15 @@ class Flows:
     def learn(self, seen: Seen, precedent: Precedent, peer: str, scheme: str) -> None:
         """Remember what is `seen` for the second time, unless the next request with this head might be sent on otherwise."""
         customer = seen.admission.call.customer
-        if 0 < len(seen.block) <= _LONGEST and _is_plain(seen.head, seen.request):
-            owner = peer if customer is None else customer.tenant.id
-            key = (blake2b(seen.block, digest_size=32).digest(), peer, scheme)
-            if self._get(key) is None and self._once.get(key) is None:
-                self._once.put(owner, key, True)
-                return
-            self._once.forget(key)
-            self._found.put(owner, key, _flow(self._machine, seen, precedent))
+        if not (0 < len(seen.block) <= _LONGEST and _is_plain(seen.head, seen.request)):
+            return
+        key = (blake2b(seen.block, digest_size=32).digest(), peer, scheme)
+        owner = peer if customer is None else customer.tenant.id
+        if self._get(key) is None and self._once.get(key) is None:
+            self._once.put(owner, key, True)
+            return
+        self._once.forget(key)
+        self._found.put(owner, key, _flow(self._machine, seen, precedent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +175,10 @@ def _flow(machine: Machine, seen: Seen, precedent: Precedent) -> Flow:
 
 def _parts(head: Head, block: bytes, sent: OutboundHead) -> tuple[bytes, Sequence[slice], bytes]:
     """What goes on to the upstream up to the request's id, with a `%b` for each value that the client has sent; where in the
-    `block` these stand; and what follows up to the identity token. A header that passes is the very one that was sent."""
-    spans = {id(field): span for field, span in zip(head.fields, value_spans(block), strict=True)}
+    `block` these stand; and what follows up to the identity token. A header that passes is the very one that was sent, and
+    `traceparent` says what that says."""
+    places = list(zip(head.fields, value_spans(block), strict=True))
+    spans, trace = {id(field): span for field, span in places}, [span for field, span in places if field[0] == TRACEPARENT]
     start = len(head.method) + 1
     passing = [slice(start, start + len(head.target))]
     template, text = b"", b"%b %%b HTTP/1.1\r\n" % head.method.encode("ascii")
@@ -181,6 +187,9 @@ def _parts(head: Head, block: bytes, sent: OutboundHead) -> tuple[bytes, Sequenc
         if id(field) in spans:
             passing.append(spans[id(field)])
             text += name.replace(b"%", b"%%") + b": %b\r\n"
+        elif name == TRACEPARENT:
+            passing += trace
+            text += name + b": %b\r\n"
         elif name == REQUEST_ID:
             template, text = text + b"X-Request-Id: ", b"\r\n"
         elif name == IDENTITY:

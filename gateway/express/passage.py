@@ -98,11 +98,13 @@ class Passage:
             self._go_on(transaction.decide(request))
         return self._successor or (None if self._connection is None else self)
 
-    def take_over(self, exchange: Exchange, admission: Admission, answer_headers: Mapping[str, str], started: float) -> None:
-        """Go on with a request that is on its way to the upstream already."""
+    def take_over(
+        self, exchange: Exchange, admission: Admission, headers: Mapping[str, str], started: float, receipt: Receipt | None
+    ) -> None:
+        """Go on with a request that is on its way to the upstream already. `receipt`: its answer waits for that."""
         assert self._connection is not None
-        self._transaction.take_over(admission, answer_headers, started)
-        self._was_read = True
+        self._transaction.take_over(admission, headers, started)
+        self._was_read, self._receipt = True, receipt
         self._exchange, exchange.sink = exchange, self
         self._connection.handler = self
 
@@ -187,7 +189,7 @@ class Passage:
         with self:
             exchange, transaction = self._exchange, self._transaction
             assert exchange is not None
-            self._receipt = transaction.responded(answer, exchange.timings)
+            self._receipt = transaction.responded(answer, exchange.timings) or self._receipt
             self._left = 0 if self._head.method == "HEAD" else answer.length
             self._status = answer.status
             self._start = answer_fields(answer.fields, transaction.answer_headers, transaction.request_id)

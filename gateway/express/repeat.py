@@ -42,6 +42,7 @@ class Repeat:
         self._flow = flow
         self._body = body
         self._block = block
+        self._answer: ResponseHead | None = None
         self._held = b""
         self._receipt: Receipt | None = None
 
@@ -70,11 +71,12 @@ class Repeat:
     # The usual case
 
     def head(self, answer: ResponseHead) -> None:
-        flow = self._flow
+        flow, exchange = self._flow, self._exchange
         if (
-            answer.length is not None
+            exchange.is_whole
+            and answer.length is not None
             and answer.status in _USUAL
-            and self._exchange.connect is None
+            and exchange.connect is None
             and not flow.is_told
             and self._connection.outgoing.persistent
             and flow.names.isdisjoint(answer.names)
@@ -84,12 +86,7 @@ class Repeat:
             self._as_passage().head(answer)
 
     def data(self, piece: bytes) -> None:
-        if len(piece) == self._answer.length:
-            self._held = piece
-            return
-        passage = self._as_passage()
-        passage.head(self._answer)
-        passage.data(piece)
+        self._held += piece
 
     def complete(self) -> None:
         """The answer waits for the receipt, if there is one: what a client has whole is counted."""
@@ -106,17 +103,17 @@ class Repeat:
     def _counted(self, refused: Refused | None) -> None:
         if refused is not None:
             self._stumble(refused)
-        elif self._connection.outgoing.persistent:
+            return
+        self._receipt = None
+        if self._connection.outgoing.persistent:
             self._finish()
         else:
             # It has become the last answer meanwhile, which has to be said.
-            passage = self._as_passage()
-            passage.head(self._answer)
-            passage.data(self._held)
-            passage.complete()
+            self._as_passage().complete()
 
     def _finish(self) -> None:
         flow, machine, answer = self._flow, self._carriage.machine, self._answer
+        assert answer is not None
         lines = (
             STATUS_LINES[answer.status],
             answer.rendered,
@@ -127,9 +124,11 @@ class Repeat:
             b"\r\n\r\n" if b"date" in answer.names else b"\r\ndate: %b\r\n\r\n" % date(),
             self._held,
         )
-        self._connection.reply(b"".join(lines))
-        effect = effect_of(answer.status) if self._charge.resources else Effect.NOTHING
-        machine.ledger.settlement.settle(self._charge, Outcome.DELIVERED, None, effect)
+        try:
+            self._connection.reply(b"".join(lines))
+        finally:
+            effect = effect_of(answer.status) if self._charge.resources else Effect.NOTHING
+            machine.ledger.settlement.settle(self._charge, Outcome.DELIVERED, None, effect)
         seconds, first_byte = machine.clock.monotonic() - self._started, self._exchange.first_byte or 0.0
         # Its sink is this: what holds itself is only found by the garbage collector, and keeps that busy.
         del self._exchange
@@ -165,7 +164,8 @@ class Repeat:
         self._as_passage().gone()
 
     def pause(self) -> None:
-        self._as_passage().pause()
+        if self._answer is None:
+            self._as_passage().pause()
 
     def resume(self) -> None: ...
 
@@ -174,14 +174,15 @@ class Repeat:
             raise error
 
     def _as_passage(self) -> Passage:
-        """Go on as any other request."""
+        """Go on as any other request, with what has come of the answer."""
         flow, connection, machine = self._flow, self._connection, self._carriage.machine
         head = read_head(self._block)
         request = machine.reader.read_head(head, connection.peer, connection.scheme, self._request_id)
         call = replace(flow.call, request=request)
         admission = Admission(flow.route, call, machine.ledger.standings(flow.order), self._charge)
         passage = Passage(self._carriage, connection, head, self._body, self._block, self._request_id)
-        if self._receipt is not None:
-            self._receipt.drop()
-        passage.take_over(self._exchange, admission, flow.answer_headers, self._started)
+        passage.take_over(self._exchange, admission, flow.answer_headers, self._started, self._receipt)
+        if self._answer is not None:
+            passage.head(self._answer)
+            passage.data(self._held)
         return passage

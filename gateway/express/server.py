@@ -20,9 +20,9 @@ class Express:
     def __init__(self, machine: Machine, proxy: Proxy) -> None:
         self.machine = machine
         self.body_idle = machine.body_idle
-        flows = Flows(machine)
-        self.recall = flows.recall
-        self._carriage = Carriage(machine, proxy, flows)
+        self._flows = Flows(machine)
+        self.recall = self._flows.recall
+        self._carriage = Carriage(machine, proxy, self._flows)
 
     def serve(self, connection: ClientConnection, head: Head, body: bytes | None, block: bytes) -> Handler | None:
         if isinstance(head, Flow):

@@ -198,6 +198,7 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._headed:
             self._headed = True
             exchange.first_byte = 0.0 if self._uploading else self._clock.monotonic() - self._sent_at
+            exchange.is_whole = complete
             exchange.sink.head(answer)
         for piece in pieces:
             if self._exchange is not exchange:

@@ -77,11 +77,12 @@ class Exchange:
     """A request whose first bytes are ready. Its methods are for whoever brings the rest of its body and takes the response.
 
     `opening` is the head, and all of the body where it is not `streamed`; `length` is that of a streamed body, in bytes, where
-    its head tells it. `connect` and `first_byte` are as in Timings, known when the sink is given the response's head.
+    its head tells it. `connect` and `first_byte` are as in Timings, `is_whole` whether all of the response is there; known when
+    the sink is given its head.
     """
 
-    __slots__ = ("_left", "_retried", "_tried", "_upstream", "connect", "connection", "first_byte", "method", "opening", "sink",
-                 "streamed", "target")  # fmt: skip
+    __slots__ = ("_left", "_retried", "_tried", "_upstream", "connect", "connection", "first_byte", "is_whole", "method",
+                 "opening", "sink", "streamed", "target")  # fmt: skip
 
     def __init__(
         self, upstream: Chooser, method: str, opening: bytes, sink: Sink, *, streamed: bool = False, length: int | None = None
@@ -92,6 +93,7 @@ class Exchange:
         self.streamed = streamed
         self.connect: float | None = None
         self.first_byte: float | None = None
+        self.is_whole = False
         self.connection: UpstreamConnection | None = None
         self.target: Target | None = None
         self._upstream = upstream

@@ -13,7 +13,7 @@ from gateway.pipeline.chain import Chain
 from gateway.pipeline.memo import IdentityMemo, Verdicts
 from gateway.pipeline.policy import NamesTenant
 
-REQUEST_ID, IDENTITY = b"X-Request-Id", b"X-Gateway-Identity"
+REQUEST_ID, IDENTITY, TRACEPARENT = b"X-Request-Id", b"X-Gateway-Identity", b"traceparent"
 
 # RFC 9110, 7.6.1, with what HTTP/1.1 upgrades and proxies add to it. Their meaning ends at this hop.
 _HOP_BY_HOP = frozenset(
@@ -99,9 +99,9 @@ def outbound(call: Call, chain: Chain, identity: str, *, keep_authorization: boo
     named, passes = _connection_options(request.fields), stamped.passes
     host = request.host.encode("ascii")
     fields = [(b"Host", host), *[f for f in request.fields if passes[f[0]] and f[0] not in named], *stamped.fields]
-    fields.append((REQUEST_ID, request.request_id.encode("ascii")))
     if request.traceparent is not None:
-        fields.append((b"traceparent", request.traceparent.encode("ascii")))
+        fields.append((TRACEPARENT, request.traceparent.encode("ascii")))
+    fields.append((REQUEST_ID, request.request_id.encode("ascii")))
     chain_of_hops = request.forwarded_for or request.client_ip or "unknown"
     tell = _origin if len(chain_of_hops) <= _SHORT else _origin.__wrapped__
     fields += tell(chain_of_hops, request.host, request.scheme)

@@ -30,7 +30,9 @@ class Precedent:
             return None
         if credential is None:
             return cls(question, None, None, None)
-        return cls(question, credential.reusable, credential.claim, principal.until)
+        # What is not asked again whether it holds is not kept: it quotes what the client has sent.
+        claim = None if credential.reusable is None else credential.claim
+        return cls(question, credential.reusable, claim, principal.until)
 
     def holds(self, now: float) -> bool:
         """Whether the credential still does, at `now` in seconds since 1970."""
