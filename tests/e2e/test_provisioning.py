@@ -183,6 +183,27 @@ def test_a_read_only_tenant_reads_and_does_not_write(four: World) -> None:
         assert answer.headers["x-tenant-id"] == tenant_id
 
 
+@pytest.mark.parametrize(("method", "below"), [("POST", "/suspend"), ("DELETE", "")])
+def test_once_a_platform_has_blocked_a_tenant_no_worker_serves_it(four: World, method: str, below: str) -> None:
+    platform, tenant = four.mint("main", frozenset({"write:tenants"})), four.customer()
+    bound = four.mint(tenant.id)
+
+    async def statuses() -> Counter[int]:
+        # A tenant's own key, and no reference.
+        connections = await asyncio.gather(*(_connect(four.gateway.public_url) for _ in range(40)))
+        for _, writer in connections:
+            writer.write(f"GET {THINGS} HTTP/1.1\r\nHost: g\r\nConnection: close\r\nX-Api-Key: {bound}\r\n\r\n".encode())
+        answers = await asyncio.gather(*(reader.read() for reader, _ in connections))
+        for _, writer in connections:
+            writer.close()
+        return Counter(int(answer[9:12]) for answer in answers)
+
+    assert asyncio.run(statuses()) == {200: 40}
+    path = f"/api/v1/tenants/{tenant.id}{below}"
+    four.gateway.public.request(method, path, headers={"X-Api-Key": platform}).raise_for_status()
+    assert asyncio.run(statuses()) == {403: 40}
+
+
 def test_a_tenant_with_a_handshake_is_served_once_its_backend_has_acknowledged_it(
     launch: Callable[..., GatewayProcess], upstream: Recorder, store_socket: Path
 ) -> None:
