@@ -115,7 +115,7 @@ class Proxy:
             if admission.route.builtin is not None:
                 await _counted(transaction)
                 response = await self._machine.builtins[admission.route.name](admission.call, body.content)
-                await response(scope, receive, answer.send)
+                await response(scope, receive, answer.sending(transaction.answer_headers))
             elif scope["type"] == "websocket":
                 await self._tunnel(scope, receive, send, answer, transaction)
             else:

@@ -136,12 +136,16 @@ class Answer:
         await self.start(refused.problem.status, fields, extra)
         await self.body(document, more=False)
 
-    async def send(self, message: Message) -> None:
-        """The `send` of an ASGI application that answers in our place."""
-        if message["type"] == "http.response.start":
-            await self.start(message["status"], [(name.lower(), value) for name, value in message["headers"]], {})
-        else:
-            await self.body(message.get("body", b""), more=message.get("more_body", False))
+    def sending(self, extra: Mapping[str, str]) -> Send:
+        """The `send` of an ASGI application that answers in our place, with `extra` as in `answer_fields`."""
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await self.start(message["status"], [(name.lower(), value) for name, value in message["headers"]], extra)
+            else:
+                await self.body(message.get("body", b""), more=message.get("more_body", False))
+
+        return send
 
     async def _emit(self, message: Message) -> None:
         if self._websocket:

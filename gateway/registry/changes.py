@@ -17,7 +17,7 @@ from gateway.store.script import Script
 from gateway.store.wire import Part
 from gateway.tenancy.credential import ApiKey
 from gateway.tenancy.org import Organization
-from gateway.tenancy.search import words_of
+from gateway.tenancy.search import entries_of
 from gateway.tenancy.tenant import Tenant
 
 from .audit import Audit
@@ -117,23 +117,23 @@ class Changes:
             commands.append(("ZADD", keys.keys(_org_of(new)), 0, entry_of(key.id, new.id)))
         added = set(_origins(new)) - set(() if old is None else _origins(old))
         commands += [("ZADD", keys.origin(origin), "GT", new.version, str(new.id)) for origin in added]
-        commands += self._listing(new, _words(new) - (frozenset() if old is None else _words(old)))
+        commands += self._listing(new, _entries(new) - (frozenset() if old is None else _entries(old)))
         await self.shelf.store.control.gather(commands)
 
-    def _listing(self, record: Record, words: frozenset[str]) -> list[tuple[Part, ...]]:
-        scored: list[Part] = [part for word in words for part in (0, _entry(word, record))]
-        return [("ZADD", self.shelf.store.keys.words(_org_of(record)), *scored)] if words else []
+    def _listing(self, record: Record, entries: frozenset[str]) -> list[tuple[Part, ...]]:
+        scored: list[Part] = [part for entry in entries for part in (0, _member(entry, record))]
+        return [("ZADD", self.shelf.store.keys.words(_org_of(record)), *scored)] if entries else []
 
-    async def _tidy_words(self, old: Record, new: Record) -> None:
-        before, after, control = _words(old), _words(new), self.shelf.store.control
+    async def _tidy_entries(self, old: Record, new: Record) -> None:
+        before, after, control = _entries(old), _entries(new), self.shelf.store.control
         if before - after:
-            stale = [_entry(word, new) for word in before - after]
+            stale = [_member(entry, new) for entry in before - after]
             await control.command("ZREM", self.shelf.store.keys.words(_org_of(new)), *stale)
         if before != after and isinstance(new, Tenant):
             # Another change may have listed one of these anew just before.
             present = await self.shelf.tenant(new.id, control)
             if present is not None:
-                await control.gather(self._listing(present, _words(present)))
+                await control.gather(self._listing(present, _entries(present)))
 
     async def _tidy(self, old: Record, new: Record) -> None:
         """Take out of the maps what the record does not hold any more."""
@@ -145,7 +145,7 @@ class Changes:
         # The change is in force, and the record alone decides: a failure here must not tell the caller that it is not.
         with suppress(Refused):
             await control.gather(commands)
-            await self._tidy_words(old, new)
+            await self._tidy_entries(old, new)
             for origin in set(_origins(old)) - set(_origins(new)):
                 await control.run(_UNLIST, [keys.origin(origin)], [str(new.id), new.version])
 
@@ -164,12 +164,12 @@ def _origins(record: Record) -> tuple[str, ...]:
     return record.origins if isinstance(record, Tenant) else ()
 
 
-def _words(record: Record) -> frozenset[str]:
-    return words_of(record) if isinstance(record, Tenant) else frozenset()
+def _entries(record: Record) -> frozenset[str]:
+    return entries_of(record) if isinstance(record, Tenant) else frozenset()
 
 
-def _entry(word: str, record: Record) -> str:
-    return f"{word}\0{record.id}"
+def _member(entry: str, record: Record) -> str:
+    return f"{entry}\0{record.id}"
 
 
 def _widget_keys(record: Record) -> set[str]:

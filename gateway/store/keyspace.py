@@ -147,8 +147,7 @@ class Keyspace:
         return self._key(org_tag(org), "keys")
 
     def words(self, org: str) -> str:
-        """Sorted set, all of one score: words that the organization's tenants are found by, each with a NUL and the tenant's
-        id."""
+        """Sorted set, all of one score: what the organization's tenants are found by, each with a NUL and the tenant's id."""
         return self._key(org_tag(org), "words")
 
     def auto_creations(self, org: str) -> str:

@@ -24,6 +24,16 @@ def words_of(tenant: Tenant) -> frozenset[str]:
     return frozenset(word[:LONGEST_WORD] for word in whole if word)
 
 
+def entries_of(tenant: Tenant) -> frozenset[str]:
+    """What the tenant stands under in an index: its words, and its status, unless that is the usual one."""
+    return words_of(tenant) if tenant.status is Status.ACTIVE else words_of(tenant) | {_entry(tenant.status)}
+
+
+def _entry(status: Status) -> str:
+    # No name holds a control character.
+    return f"\x1f{status}"
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """`words`: what a word of the tenant begins with. None: any will do."""
@@ -35,6 +45,12 @@ class Search:
     @property
     def is_open(self) -> bool:
         return self == Search()
+
+    @property
+    def beginnings(self) -> tuple[str, ...]:
+        """What an entry of every tenant that is meant begins with: any of these will do."""
+        words = () if self.words is None else (folded(self.words),)
+        return words if self.status in (None, Status.ACTIVE) else (*words, _entry(self.status))
 
     def finds(self, tenant: Tenant) -> bool:
         if self.status not in (None, tenant.status) or self.external_ref not in (None, tenant.external_ref):

@@ -48,3 +48,9 @@ def test_a_body_that_is_too_large_is_refused(world: World, key: dict[str, str]) 
 def test_anonymous_callers_and_wrong_keys_get_no_further(world: World) -> None:
     assert world.gateway.public.get(TENANTS).status_code == 401
     assert world.gateway.public.get(TENANTS, headers={"X-Api-Key": "tg_live_x"}).json()["code"] == "KEY_INVALID"
+
+
+def test_an_answer_of_the_gateway_itself_tells_limits_as_any_other(world: World, key: dict[str, str]) -> None:
+    answer = world.gateway.public.get(TENANTS, headers=key)
+    assert answer.status_code == 200
+    assert {"ratelimit", "ratelimit-policy"} <= set(answer.headers)

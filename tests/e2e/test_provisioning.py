@@ -158,3 +158,64 @@ def test_no_reference_becomes_a_schema_of_the_databases_own(four: World, key: st
     told = tenant_of(four, named(four, key, ref).headers["x-tenant-id"])
     assert told["name"] == ref
     assert not re.match("pg_|public$|information_schema$", str(told["schema"]))
+
+
+def test_what_the_gateway_answers_itself_carries_the_tenants_id_too(four: World, key: str) -> None:
+    ref = f"cust_{uuid4().hex[:8]}"
+    first, second = (named(four, key, ref, path="/api/v1/billing/plan") for _ in range(2))
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert first.headers["x-tenant-id"] == second.headers["x-tenant-id"]
+    told = tenant_of(four, first.headers["x-tenant-id"])
+    assert first.json()["tenant_id"] in (first.headers["x-tenant-id"], told["tenant_id"])
+    assert ("x-tenant-created" in first.headers, "x-tenant-created" in second.headers) == (True, False)
+
+
+def test_a_read_only_tenant_reads_and_does_not_write(four: World) -> None:
+    platform = four.mint("main", frozenset({"write:tenants"}))
+    headers = {"X-Api-Key": platform, "X-Tenant-Ref": f"cust_{uuid4().hex[:8]}"}
+    tenant_id = four.gateway.public.get(THINGS, headers=headers).headers["x-tenant-id"]
+    path = f"/api/v1/tenants/{tenant_id}"
+    four.gateway.public.patch(path, json={"read_only": True}, headers={"X-Api-Key": platform}).raise_for_status()
+    for _ in range(8):
+        assert four.gateway.public.get(THINGS, headers=headers).status_code == 200
+        answer = four.gateway.public.post(THINGS, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "TENANT_READ_ONLY")
+        assert answer.headers["x-tenant-id"] == tenant_id
+
+
+@pytest.mark.parametrize(("method", "below"), [("POST", "/suspend"), ("DELETE", "")])
+def test_once_a_platform_has_blocked_a_tenant_no_worker_serves_it(four: World, method: str, below: str) -> None:
+    platform, tenant = four.mint("main", frozenset({"write:tenants"})), four.customer()
+    bound = four.mint(tenant.id)
+
+    async def statuses() -> Counter[int]:
+        # A tenant's own key, and no reference.
+        connections = await asyncio.gather(*(_connect(four.gateway.public_url) for _ in range(40)))
+        for _, writer in connections:
+            writer.write(f"GET {THINGS} HTTP/1.1\r\nHost: g\r\nConnection: close\r\nX-Api-Key: {bound}\r\n\r\n".encode())
+        answers = await asyncio.gather(*(reader.read() for reader, _ in connections))
+        for _, writer in connections:
+            writer.close()
+        return Counter(int(answer[9:12]) for answer in answers)
+
+    assert asyncio.run(statuses()) == {200: 40}
+    path = f"/api/v1/tenants/{tenant.id}{below}"
+    four.gateway.public.request(method, path, headers={"X-Api-Key": platform}).raise_for_status()
+    assert asyncio.run(statuses()) == {403: 40}
+
+
+def test_a_tenant_with_a_handshake_is_served_once_its_backend_has_acknowledged_it(
+    launch: Callable[..., GatewayProcess], upstream: Recorder, store_socket: Path
+) -> None:
+    environ, prefix = environment() | {"TENANTGATE__ORGS__MAIN__PROVISIONING": "handshake"}, f"e2e-{uuid4().hex[:8]}"
+    world = World(launch(upstream.url, environ, prefix), upstream, f"unix://{store_socket}", prefix, environ)
+    key, path = world.mint("main", frozenset({"write:tenants"})), f"/api/{uuid4().hex}"
+    for created in (True, False):
+        answer = named(world, key, "cust_1", path=path)
+        assert (answer.status_code, answer.json()["code"]) == (503, "TENANT_PROVISIONING")
+        assert (int(answer.headers["retry-after"]) > 0, "x-tenant-created" in answer.headers) == (True, created)
+    tenant_id = answer.headers["x-tenant-id"]
+    assert world.upstream.at(path) == []
+    acknowledged = world.gateway.public.post(f"/api/v1/tenants/{tenant_id}/acknowledge", headers={"X-Api-Key": key})
+    assert (acknowledged.status_code, acknowledged.json()["status"]) == (200, "active")
+    assert named(world, key, "cust_1", path=path).status_code == 200

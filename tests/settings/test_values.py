@@ -23,10 +23,13 @@ def test_plans_become_plans(loaded: Load) -> None:
 
 
 def test_organizations_keep_the_order_of_the_file(loaded: Load) -> None:
-    text = VALID.replace("{default_plan: free}\n", "{default_plan: free}\n  acme: {default_plan: free, quotas: {sms: 0}}\n")
+    text = VALID.replace(
+        "{default_plan: free}\n",
+        "{default_plan: free}\n  acme: {default_plan: free, quotas: {sms: 0}, provisioning: handshake}\n",
+    )
     assert list(orgs_of(loaded(text)).values()) == [
         Organization("main", default_plan="free"),
-        Organization("acme", default_plan="free", quotas={"sms": 0}),
+        Organization("acme", default_plan="free", handshake=True, quotas={"sms": 0}),
     ]
 
 

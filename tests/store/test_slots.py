@@ -15,11 +15,18 @@ from gateway.ledger.journal import Journal
 from gateway.ledger.replay import Replay
 from gateway.ledger.resources import Resources
 from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Reserve, Slot
+from gateway.pipeline.lookup import TenantByRef
+from gateway.pipeline.question import Provide
+from gateway.registry.changes import Changes
+from gateway.registry.idempotency import Claim
+from gateway.registry.listing import TenantList
+from gateway.registry.provisioning import Provisioning
 from gateway.registry.reservation import Reservations
 from gateway.registry.tenants import NewTenant
 from gateway.store.connect import Store
 from gateway.store.keyspace import Keyspace, client_tag, org_tag, route_tag, tenant_tag
 from gateway.tenancy.plan import RateLimit
+from gateway.tenancy.search import Search
 from gateway.tenancy.tenant import Tenant
 from tests import samples
 from tests.ledger.samples import ask, ledger_over
@@ -62,6 +69,8 @@ async def test_every_script_is_called_with_keys_of_one_slot(seen: Seen, sharded:
     await _served(sharded, tenant)
     await _replayed(sharded, tmp_path)
     await Resources(sharded, ["users"]).reconcile(tenant.id, "users", 3)
+    await _provided(sharded)
+    await _answered(sharded)
     assert set(seen) == SCRIPTS
     assert {name: max(map(len, calls)) for name, calls in seen.items()} == dict.fromkeys(SCRIPTS, 1)
 
@@ -74,6 +83,20 @@ async def _changed(store: Store) -> Tenant:
     await registry.keys.mint("platform", "root", frozenset(), created_by="test")
     await registry.shelf.lease(tenant.id)
     return tenant
+
+
+async def _provided(store: Store) -> None:
+    registry = registry_over(store)
+    changes = Changes(registry.shelf, registry.records, registry.clock, registry.clock.pause)
+    await Provisioning(changes, registry.records).provide(Provide(TenantByRef("platform", "cust_1"), "key_1", "req-1"))
+    assert (await TenantList(registry.shelf).page("platform", 1, search=Search(words="cust")))[0]
+
+
+async def _answered(store: Store) -> None:
+    answers = registry_over(store).answers
+    claim = await answers.claim("caller", "key", b"request")
+    assert isinstance(claim, Claim)
+    await answers.keep(claim, b"answer")
 
 
 async def _named_twice(store: Store, tenant_id: UUID) -> None:
