@@ -45,6 +45,7 @@ from gateway.registry.listener import Listener
 from gateway.registry.listing import TenantList
 from gateway.registry.provisioning import Provisioning
 from gateway.registry.records import Records
+from gateway.registry.revocation import TokenRevocations
 from gateway.registry.shelf import Shelf
 from gateway.registry.tenants import Tenants
 from gateway.routing.match import Router
@@ -156,6 +157,7 @@ async def open_gateway(
             keys=keys,
             key_index=KeyIndex(shelf),
             grants=grants_of(settings),
+            revocations=TokenRevocations(changes),
             resources=resources,
             usage=Usage(store),
             audit=changes.audit,

@@ -13,6 +13,7 @@ from gateway.registry.idempotency import Answers
 from gateway.registry.key_index import KeyIndex
 from gateway.registry.keys import Keys
 from gateway.registry.listing import TenantList
+from gateway.registry.revocation import TokenRevocations
 from gateway.registry.tenants import Tenants
 from gateway.tenancy.org import Organization
 from gateway.tenancy.plan import Metric, Plan
@@ -31,6 +32,7 @@ class Parts:
     keys: Keys
     key_index: KeyIndex
     grants: Grants
+    revocations: TokenRevocations
     resources: Resources
     usage: Usage
     audit: Audit

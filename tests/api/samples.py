@@ -75,6 +75,7 @@ def parts_of(registry: Registry) -> Parts:
         keys=registry.keys,
         key_index=KeyIndex(registry.shelf),
         grants=Grants(),
+        revocations=registry.revocations,
         resources=Resources(registry.store, ["users", "departments"]),
         usage=Usage(registry.store),
         audit=registry.audit,
