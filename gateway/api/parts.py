@@ -12,6 +12,7 @@ from gateway.registry.audit import Audit
 from gateway.registry.idempotency import Answers
 from gateway.registry.key_index import KeyIndex
 from gateway.registry.keys import Keys
+from gateway.registry.last_used import LastUsed
 from gateway.registry.listing import TenantList
 from gateway.registry.revocation import TokenRevocations
 from gateway.registry.tenants import Tenants
@@ -31,6 +32,7 @@ class Parts:
     tenant_list: TenantList
     keys: Keys
     key_index: KeyIndex
+    last_used: LastUsed
     grants: Grants
     revocations: TokenRevocations
     resources: Resources

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import datetime
 
 import httpx
 import pytest
@@ -58,3 +59,17 @@ def test_a_rolled_key_is_let_in_until_its_overlap_ends(world: World) -> None:
     assert time.monotonic() - started > 1
     assert ask(world, headers) == "KEY_EXPIRED"
     assert ask(world, {**headers, "X-Api-Key": new["key"]}) == "OK"
+
+
+def test_it_is_told_when_a_key_was_last_used(world: World) -> None:
+    key = operate(world, "mint/root-key", {"name": "a"}).json()["data"]
+    assert key["last_used_at"] is None
+    headers, before = {"X-Api-Key": key["key"], "X-Tenant": world.customer("paid").slug}, time.time()
+    assert [ask(world, headers) for _ in range(AGAIN)] == ["OK"] * AGAIN
+    told = None
+    while told is None:
+        assert time.time() - before < 20
+        time.sleep(0.1)
+        keys = world.gateway.admin.get("/fetch/root-keys").json()["data"]["keys"]
+        told = next(one["last_used_at"] for one in keys if one["id"] == key["id"])
+    assert int(before) <= datetime.fromisoformat(told).timestamp() <= time.time()

@@ -41,26 +41,28 @@ class _Calls:
             rate=body.rate_limit,
             expires_at=body.expires_at,
         )
-        shown = {"key": minted.text, **key_shown(OwnedKey(org, minted.key))}
+        shown = {"key": minted.text, **key_shown(OwnedKey(org, minted.key), None)}
         return Answered(shown, "Root key minted. Save it — it is shown only this once.")
 
     async def fetch(self, asked: Asked[ByOrg, Nothing]) -> Answered:
         org = self._org(asked.parameters)
-        keys = [key_shown(OwnedKey(org, key)) for key in await self._parts.keys.list(org)]
-        return Answered({"org": org, "keys": keys}, "Root keys fetched.")
+        found = [OwnedKey(org, key) for key in await self._parts.keys.list(org)]
+        used = await self._parts.last_used.of(found)
+        return Answered({"org": org, "keys": [*map(key_shown, found, used)]}, "Root keys fetched.")
 
     async def roll(self, asked: Asked[OneRootKey, Overlap]) -> Answered:
         org, overlap = self._org(asked.parameters), asked.body.overlap_seconds
         keys = self._keys(asked.caller)
         minted = await keys.roll(org, asked.parameters.key_id, overlap, created_by=asked.caller.name)
-        shown = {"key": minted.text, **key_shown(OwnedKey(org, minted.key))}
+        shown = {"key": minted.text, **key_shown(OwnedKey(org, minted.key), None)}
         ending = f"is good for {overlap} seconds more" if overlap else "is revoked"
         return Answered(shown, f"Root key rolled. Save the new one — the old one {ending}.")
 
     async def revoke(self, asked: Asked[OneRootKey, Nothing]) -> Answered:
         org = self._org(asked.parameters)
-        key = await self._keys(asked.caller).revoke(org, asked.parameters.key_id)
-        return Answered(key_shown(OwnedKey(org, key)), "Root key revoked.")
+        revoked = OwnedKey(org, await self._keys(asked.caller).revoke(org, asked.parameters.key_id))
+        (used,) = await self._parts.last_used.of([revoked])
+        return Answered(key_shown(revoked, used), "Root key revoked.")
 
     def _org(self, named: ByOrg) -> str:
         return organization(self._parts.orgs, named.org)
@@ -138,7 +140,8 @@ _KEY = {
     "rate_limit": None,
     "expires_at": None,
     "revoked_at": None,
+    "last_used_at": "2026-06-21T11:59:00Z",
     "created_at": "2026-06-21T10:00:00Z",
     "created_by": "ops",
 }
-_MINTED = {**_KEY, "key": "tg_live_…"}
+_MINTED = {**_KEY, "last_used_at": None, "key": "tg_live_…"}
