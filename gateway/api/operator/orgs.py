@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import create_model
 
@@ -27,6 +27,8 @@ class OrgShown(Shape):
 
     org: str
     default_plan: str
+    provisioning: Literal["immediate", "handshake"]
+    """Whether new tenants wait for their backend's acknowledgement."""
     tenants: int
     """How many it has, archived ones included."""
     root_keys: int
@@ -74,6 +76,7 @@ class _Calls:
         return {
             "org": name,
             "default_plan": declared.default_plan,
+            "provisioning": "handshake" if declared.handshake else "immediate",
             "tenants": tenants,
             "root_keys": sum(not key.ended(now) for key in keys),
             **_caps(declared.quotas, self._parts.metrics.values()),
@@ -127,7 +130,7 @@ def org_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
     )
 
 
-_ORG = {"org": "demo", "default_plan": "starter", "tenants": 3, "root_keys": 1}
+_ORG = {"org": "demo", "default_plan": "starter", "provisioning": "immediate", "tenants": 3, "root_keys": 1}
 _PLAN = {
     "plan": "professional",
     "rate_limit": "2000/second",
