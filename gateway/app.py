@@ -41,10 +41,12 @@ from gateway.registry.cipher import Cipher
 from gateway.registry.idempotency import Answers
 from gateway.registry.key_index import KeyIndex
 from gateway.registry.keys import Keys
+from gateway.registry.last_used import LastUsed
 from gateway.registry.listener import Listener
 from gateway.registry.listing import TenantList
 from gateway.registry.provisioning import Provisioning
 from gateway.registry.records import Records
+from gateway.registry.revocation import TokenRevocations
 from gateway.registry.shelf import Shelf
 from gateway.registry.tenants import Tenants
 from gateway.routing.match import Router
@@ -149,13 +151,16 @@ async def open_gateway(
         plans, declared = plans_of(settings), metrics_of(settings)
         resources = Resources(store, resources_of(settings))
         tenants, keys, answers = Tenants(changes), Keys(changes, settings.identity.key_prefix), Answers(store, cipher)
+        last_used = LastUsed(store, clock)
         parts = Parts(
             clock=clock,
             tenants=tenants,
             tenant_list=TenantList(shelf),
             keys=keys,
             key_index=KeyIndex(shelf),
+            last_used=last_used,
             grants=grants_of(settings),
+            revocations=TokenRevocations(changes),
             resources=resources,
             usage=Usage(store),
             audit=changes.audit,
@@ -174,6 +179,7 @@ async def open_gateway(
             records=records,
             provisioning=provisioning,
             ledger=ledger,
+            last_used=last_used,
             outage=Outage(store, ledger, standby, deferral, records.age, clock, metrics.standby_request),
             upstreams=upstreams,
             signer=signer,
@@ -197,6 +203,7 @@ async def open_gateway(
         await keysets.start()
         listener.start()
         replay.start()
+        last_used.start()
         upstreams.start()
         try:
             proxy = Proxy(machine)
@@ -207,6 +214,7 @@ async def open_gateway(
             await provisioning.close()
             await ledger.close()
             await replay.close()
+            await last_used.close()
             await listener.close()
             await records.close()
             await upstreams.close()

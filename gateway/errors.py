@@ -260,5 +260,8 @@ TENANT_NOT_PROVISIONING = _problem(
 TENANT_IS_ARCHIVED = Problem("TENANT_ARCHIVED", 409, _C, "Tenant archived", "Archiving is final; create a new tenant.")
 TENANT_IS_PROVISIONING = Problem("TENANT_PROVISIONING", 409, _C, "Tenant being set up", "Acknowledge it first.")
 TOO_MANY_KEYS = _problem("TOO_MANY_KEYS", 409, _C, "Too many keys", "Revoke keys that are no longer used.")
+TOO_MANY_REVOCATIONS = _problem(
+    "TOO_MANY_REVOCATIONS", 409, _C, "Too many revocations", "Revoke by instant: `issued_before`, of all the tenant's tokens."
+)
 KEY_ENDED = _problem("KEY_ENDED", 409, _C, "Key has ended", "Mint another key; one that is revoked or expired stays so.")
 WRITE_CONFLICT = _problem("WRITE_CONFLICT", 409, _C, "Changed by somebody else", "Read again, then repeat the change.")

@@ -23,6 +23,7 @@ from gateway.ledger.receipt import Receipt
 from gateway.pipeline.limits import limit_headers, overruns
 from gateway.pipeline.question import Admit, Answer, FetchKeys, Provide, Question, Resolve
 from gateway.pipeline.request import InboundRequest
+from gateway.registry.last_used import LastUsed
 from gateway.registry.provisioning import Provisioning
 from gateway.registry.records import Records
 
@@ -39,6 +40,7 @@ class Machine:
     records: Records
     provisioning: Provisioning
     ledger: Ledger
+    last_used: LastUsed
     outage: Outage
     upstreams: Upstreams
     signer: IdentitySigner
@@ -92,6 +94,7 @@ class Transaction:
 
     def admit(self, admission: Admission) -> None:
         self.admission = admission
+        self.machine.last_used.note(admission.call)
         self.answer_headers.update(limit_headers(admission.standings, older=admission.route.x_ratelimit_headers))
 
     def take_over(self, admission: Admission, answer_headers: Mapping[str, str], started: float) -> None:

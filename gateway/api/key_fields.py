@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from gateway.tenancy.scopes import Grants
 
 from .body import invalid
 from .instant import Instant
-from .parameters import Input
+from .parameters import Input, TenantId
 from .shape import Shape
 from .tenant_fields import Rate, Text
 from .tenant_view import timestamp
@@ -45,6 +46,33 @@ class NewKeyFields(Input):
     expires_at: Instant | None = None
 
 
+class NewKey(NewKeyFields):
+    """Without `tenant_id` it is a platform key."""
+
+    tenant_id: TenantId | None = None
+
+
+class KeyChange(Input):
+    """What is absent stays as it is. Tenant and environment never change."""
+
+    name: Text = ""
+    scopes: Scopes = ()
+    allowed_domain_ids: DomainIds | None = None
+    rate_limit: Rate | None = None
+    expires_at: Instant | None = None
+
+    def over(self, key: ApiKey) -> ApiKey:
+        given = self.model_fields_set
+        return replace(
+            key,
+            name=self.name if "name" in given else key.name,
+            scopes=frozenset(self.scopes) if "scopes" in given else key.scopes,
+            allowed_domain_ids=self.allowed_domain_ids if "allowed_domain_ids" in given else key.allowed_domain_ids,
+            rate=self.rate_limit if "rate_limit" in given else key.rate,
+            expires_at=self.expires_at if "expires_at" in given else key.expires_at,
+        )
+
+
 class Overlap(Input):
     overlap_seconds: Annotated[int, Field(strict=True, ge=0, le=_MAX_OVERLAP)] = 0
     """For how long the old key is still good."""
@@ -65,6 +93,8 @@ class KeyShown(Shape):
     rate_limit: str | None
     expires_at: str | None
     revoked_at: str | None
+    last_used_at: str | None
+    """To about a minute; null: not in the last 400 days."""
     created_at: str
     created_by: str
     """Id of the key, or name of the operator, that made it."""
@@ -75,7 +105,12 @@ class MintedShown(KeyShown):
     """The key itself, shown only this once."""
 
 
-def key_shown(owned: OwnedKey) -> dict[str, object]:
+def key_shown(owned: OwnedKey, last_used: float | None) -> dict[str, object]:
+    return {**tagged(owned), "last_used_at": _instant(last_used)}
+
+
+def tagged(owned: OwnedKey) -> dict[str, object]:
+    """What is shown of a key but for its use, which is no change of it: what its `ETag` is made of."""
     key = owned.key
     return {
         "id": key.id,

@@ -12,7 +12,9 @@ from gateway.registry.audit import Audit
 from gateway.registry.idempotency import Answers
 from gateway.registry.key_index import KeyIndex
 from gateway.registry.keys import Keys
+from gateway.registry.last_used import LastUsed
 from gateway.registry.listing import TenantList
+from gateway.registry.revocation import TokenRevocations
 from gateway.registry.tenants import Tenants
 from gateway.tenancy.org import Organization
 from gateway.tenancy.plan import Metric, Plan
@@ -30,7 +32,9 @@ class Parts:
     tenant_list: TenantList
     keys: Keys
     key_index: KeyIndex
+    last_used: LastUsed
     grants: Grants
+    revocations: TokenRevocations
     resources: Resources
     usage: Usage
     audit: Audit

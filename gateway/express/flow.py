@@ -77,6 +77,7 @@ class Flow(Head):
         assert self.route.upstream is not None
         call = replace(self.call, request=replace(self.call.request, request_id=request_id))
         token, self.signed = machine.signer.signed(call, self.route.upstream, now)
+        machine.last_used.note(call)
         self.rest = self.between + token.encode("ascii") + self.end
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from gateway.clock import Clock
 from gateway.errors import NOT_FOUND, WRITE_CONFLICT, Refused
 from gateway.pipeline.lookup import Record
+from gateway.store.keyspace import record_tag
 from gateway.store.script import Script
 from gateway.store.wire import Part
 from gateway.tenancy.credential import ApiKey
@@ -141,7 +142,9 @@ class Changes:
         gone = _without(old.keys, new)
         commands: list[tuple[Part, ...]] = [("DEL", keys.widget_key(one)) for one in _widget_keys(old) - _widget_keys(new)]
         commands += [("DEL", keys.api_key(key.digest)) for key in gone]
-        commands += [("ZREM", keys.keys(_org_of(old)), entry_of(key.id, old.id)) for key in gone]
+        for key in gone:
+            commands.append(("ZREM", keys.keys(_org_of(old)), entry_of(key.id, old.id)))
+            commands.append(("HDEL", keys.last_used(record_tag(old.id)), key.id))
         # The change is in force, and the record alone decides: a failure here must not tell the caller that it is not.
         with suppress(Refused):
             await control.gather(commands)

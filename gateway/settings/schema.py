@@ -151,7 +151,7 @@ class IssuerSettings(Model):
     """Value that `aud` must have, or contain."""
     org: Name | None = None
     """Organization whose tenants alone its tokens may name; none: those of every organization."""
-    leeway: Duration = 0.0
+    leeway: WithinADay = 0.0
     """Tolerance for `exp`, `nbf` and `iat`, for clocks that differ."""
     claims: Claims = Claims()
     """Names of the claims."""

@@ -154,6 +154,10 @@ class Keyspace:
         """List: when requests have made the organization's last tenants, the newest first."""
         return self._key(org_tag(org), "auto-creations")
 
+    def last_used(self, tag: str) -> str:
+        """Hash: when keys of a tenant or an organization were used last (seconds since 1970), by id."""
+        return self._key(tag, "last-used")
+
     def named(self, name: str) -> str:
         """A value that the gateway itself keeps, of which there is one."""
         return self._key(_OWN, name)

@@ -19,8 +19,8 @@ from gateway.tenancy.tenant import Tenant
 SCOPES = frozenset(
     {"read:tenants", "write:tenants", "read:usage", "write:keys", "write:domains", "write:webhooks", "read:audit"}
 )
-_PATHS = {"billing_plan": "/api/v1/billing/plan", "jwks": "/.well-known/jwks.json", "openapi": "/openapi.json"}
-_OPEN = {"jwks", "openapi"}
+PATHS = {"billing_plan": "/api/v1/billing/plan", "jwks": "/.well-known/jwks.json", "openapi": "/openapi.json"}
+OPEN = {"jwks", "openapi"}
 
 
 @dataclass
@@ -63,9 +63,9 @@ def _settings(store_url: str, prefix: str) -> Settings:
             "routes": [
                 {
                     "name": builtin,
-                    "path": _PATHS.get(builtin, f"/api/v1/{builtin}/*"),
+                    "path": PATHS.get(builtin, f"/api/v1/{builtin}/*"),
                     "builtin": builtin,
-                    "policies": ["public"] if builtin in _OPEN else ["api_key", "tenant_match", "tenant_status"],
+                    "policies": ["public"] if builtin in OPEN else ["api_key", "tenant_match", "tenant_status"],
                 }
                 for builtin in get_args(Builtin)
             ],

@@ -16,6 +16,7 @@ from gateway.api.parts import Parts
 from gateway.ledger.resources import Resources
 from gateway.ledger.usage import Usage
 from gateway.registry.key_index import KeyIndex
+from gateway.registry.last_used import LastUsed
 from gateway.registry.listing import TenantList
 from gateway.tenancy.plan import Metric, Plan, RateLimit
 from gateway.tenancy.scopes import Grants
@@ -74,7 +75,9 @@ def parts_of(registry: Registry) -> Parts:
         tenant_list=TenantList(registry.shelf),
         keys=registry.keys,
         key_index=KeyIndex(registry.shelf),
+        last_used=LastUsed(registry.store, registry.clock),
         grants=Grants(),
+        revocations=registry.revocations,
         resources=Resources(registry.store, ["users", "departments"]),
         usage=Usage(registry.store),
         audit=registry.audit,

@@ -12,6 +12,7 @@ from gateway.registry.cipher import Cipher
 from gateway.registry.idempotency import Answers
 from gateway.registry.keys import Keys
 from gateway.registry.records import Records
+from gateway.registry.revocation import TokenRevocations
 from gateway.registry.shelf import Shelf
 from gateway.registry.tenants import Tenants
 from gateway.store.connect import Store
@@ -50,6 +51,7 @@ class Registry:
     audit: Audit
     store: Store
     answers: Answers
+    revocations: TokenRevocations
 
 
 def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
@@ -58,4 +60,5 @@ def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
     records = Records(shelf, clock)
     changes = Changes(shelf, records, clock, clock.pause)
     tenants, keys, answers = Tenants(changes), Keys(changes, "tg"), Answers(store, cipher)
-    return Registry(shelf, records, tenants, keys, clock, changes.audit, store, answers)
+    revocations = TokenRevocations(changes)
+    return Registry(shelf, records, tenants, keys, clock, changes.audit, store, answers, revocations)

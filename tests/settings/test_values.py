@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.settings.schema import Settings
-from gateway.settings.values import journal_dir_of, metrics_of, orgs_of, plans_of, stale_for
+from gateway.settings.values import grants_of, journal_dir_of, metrics_of, orgs_of, plans_of, stale_for
 from gateway.tenancy.org import Organization
 from gateway.tenancy.plan import Metric, Plan, RateLimit
+from gateway.tenancy.scopes import OWN_SCOPES, TENANT_SCOPES
 
 from .conftest import VALID, Load
 
@@ -31,6 +32,16 @@ def test_organizations_keep_the_order_of_the_file(loaded: Load) -> None:
         Organization("main", default_plan="free"),
         Organization("acme", default_plan="free", handshake=True, quotas={"sms": 0}),
     ]
+
+
+def test_keys_may_hold_what_routes_ask_for_beside_the_gateways_own_scopes(loaded: Load) -> None:
+    assert grants_of(loaded(VALID)).of_kind(bound=True) == TENANT_SCOPES
+    asking = VALID.replace(
+        "      - tenant_status\n", "      - scopes: {require: [read:charts, read:usage], mode: shadow}\n      - tenant_status\n"
+    )
+    grants = grants_of(loaded(asking))
+    assert grants.of_kind(bound=True) == TENANT_SCOPES | {"read:charts"}
+    assert grants.of_kind(bound=False) == OWN_SCOPES | {"read:charts"}
 
 
 def test_metrics_have_the_caps_that_the_apis_name(loaded: Load) -> None:

@@ -7,7 +7,10 @@ from gateway.api.parts import Parts
 
 from .audit import audit_endpoints
 from .credentials import credential_endpoints
+from .orgs import org_endpoints
 from .resources import resource_endpoints
+from .revocation import revocation_endpoints
+from .root_keys import root_key_endpoints
 from .tenants import tenant_endpoints
 
 
@@ -17,4 +20,7 @@ def operator_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
         *credential_endpoints(parts),
         *resource_endpoints(parts),
         *audit_endpoints(parts),
+        *org_endpoints(parts),
+        *root_key_endpoints(parts),
+        *revocation_endpoints(parts),
     )

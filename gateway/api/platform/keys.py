@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from uuid import UUID
 
 from gateway.api.body import invalid
 from gateway.api.cursor import Paged, listed, page, position_of
 from gateway.api.endpoint import Answered, Asked, Caller, Endpoint, Example, endpoint
 from gateway.api.etag import etag_of
-from gateway.api.instant import Instant
 from gateway.api.key_fields import (
     KEY_FORM,
-    DomainIds,
+    KeyChange,
     KeyId,
     KeyShown,
     MintedShown,
-    NewKeyFields,
+    NewKey,
     Overlap,
-    Scopes,
     check_future,
     granted,
     key_shown,
     noted,
+    tagged,
 )
 from gateway.api.parameters import Input, Nothing, TenantId
 from gateway.api.parts import Parts
 from gateway.api.rights import insufficient
-from gateway.api.tenant_fields import Rate, Text
 from gateway.errors import KEY_ENDED, NOT_FOUND, PLATFORM_ONLY, PRECONDITION_FAILED, TOO_MANY_KEYS, WRITE_CONFLICT, Refused
 from gateway.registry.key_index import OwnedKey
 from gateway.registry.owner import Owner
@@ -45,33 +42,6 @@ class OneKey(Input):
 
 class KeysOf(Paged):
     tenant_id: TenantId | None = None
-
-
-class NewKey(NewKeyFields):
-    """Without `tenant_id` it is a platform key."""
-
-    tenant_id: TenantId | None = None
-
-
-class KeyChange(Input):
-    """What is absent stays as it is. Tenant and environment never change."""
-
-    name: Text = ""
-    scopes: Scopes = ()
-    allowed_domain_ids: DomainIds | None = None
-    rate_limit: Rate | None = None
-    expires_at: Instant | None = None
-
-    def over(self, key: ApiKey) -> ApiKey:
-        given = self.model_fields_set
-        return replace(
-            key,
-            name=self.name if "name" in given else key.name,
-            scopes=frozenset(self.scopes) if "scopes" in given else key.scopes,
-            allowed_domain_ids=self.allowed_domain_ids if "allowed_domain_ids" in given else key.allowed_domain_ids,
-            rate=self.rate_limit if "rate_limit" in given else key.rate,
-            expires_at=self.expires_at if "expires_at" in given else key.expires_at,
-        )
 
 
 class _Calls:
@@ -107,10 +77,11 @@ class _Calls:
             keys = sorted(await self._parts.keys.list(owner), key=lambda key: key.id, reverse=True)
             rest = [OwnedKey(owner, key) for key in keys if below is None or key.id < below]
             found, end = rest[: wanted.limit], rest[wanted.limit - 1].key.id if len(rest) > wanted.limit else None
-        return Answered(page([key_shown(one) for one in found], None if end is None else [end]))
+        used = await self._parts.last_used.of(found)
+        return Answered(page([*map(key_shown, found, used)], None if end is None else [end]))
 
     async def show(self, asked: Asked[OneKey, Nothing]) -> Answered:
-        return _shown(await self._find(asked.caller, asked.parameters))
+        return await self._shown(await self._find(asked.caller, asked.parameters))
 
     async def change(self, asked: Asked[OneKey, KeyChange]) -> Answered:
         body, given = asked.body, asked.body.model_fields_set
@@ -120,12 +91,12 @@ class _Calls:
             _check_holds(asked.caller, granted(self._parts.grants, body.scopes, bound=isinstance(found.owner, UUID)))
 
         def edit(key: ApiKey) -> ApiKey:
-            asked.condition.check(key_shown(OwnedKey(found.owner, key)))
+            asked.condition.check(tagged(OwnedKey(found.owner, key)))
             return body.over(key)
 
         details = noted(body.over(found.key), frozenset(given))
         key = await self._parts.keys.by(asked.caller.actor).change(found.owner, found.key.id, edit, details)
-        return _shown(OwnedKey(found.owner, key))
+        return await self._shown(OwnedKey(found.owner, key))
 
     async def roll(self, asked: Asked[OneKey, Overlap]) -> Answered:
         caller, owner = asked.caller, (await self._find(asked.caller, asked.parameters)).owner
@@ -141,7 +112,11 @@ class _Calls:
     async def revoke(self, asked: Asked[OneKey, Nothing]) -> Answered:
         owner = (await self._find(asked.caller, asked.parameters)).owner
         key = await self._parts.keys.by(asked.caller.actor).revoke(owner, asked.parameters.key_id)
-        return _shown(OwnedKey(owner, key))
+        return await self._shown(OwnedKey(owner, key))
+
+    async def _shown(self, owned: OwnedKey) -> Answered:
+        (used,) = await self._parts.last_used.of([owned])
+        return Answered(key_shown(owned, used), headers={"ETag": etag_of(tagged(owned))})
 
     async def _find(self, caller: Caller, named: OneKey) -> OwnedKey:
         return await self._parts.key_index.find(caller.require_org(), named.key_id)
@@ -171,14 +146,8 @@ def _check_holds(caller: Caller, scopes: frozenset[str]) -> None:
         raise insufficient(missing, "No key is given scopes by one that lacks them.")
 
 
-def _shown(owned: OwnedKey) -> Answered:
-    return Answered(key_shown(owned), tagged=True)
-
-
 def _minted(owned: OwnedKey, text: str) -> Answered:
-    shown = key_shown(owned)
-    # The key's tag is that of what is shown of it later on, without its text.
-    return Answered({"id": shown["id"], "key": text, **shown}, headers={"ETag": etag_of(shown)})
+    return Answered({"id": owned.key.id, "key": text, **key_shown(owned, None)}, headers={"ETag": etag_of(tagged(owned))})
 
 
 def key_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
@@ -292,7 +261,8 @@ EXAMPLE = {
     "rate_limit": None,
     "expires_at": None,
     "revoked_at": None,
+    "last_used_at": "2026-06-21T11:59:00Z",
     "created_at": "2026-06-21T10:00:00Z",
     "created_by": "key_01kj9h0w5se8nb8z0d2yq4mxcd",
 }
-MINTED = {**EXAMPLE, "key": "tg_live_…"}
+MINTED = {**EXAMPLE, "last_used_at": None, "key": "tg_live_…"}
