@@ -14,9 +14,13 @@ from gateway.registry.key_index import KeyIndex
 from gateway.registry.keys import Keys
 from gateway.registry.listing import TenantList
 from gateway.registry.tenants import Tenants
+from gateway.registry.webhooks import Webhooks
 from gateway.tenancy.org import Organization
 from gateway.tenancy.plan import Metric, Plan
 from gateway.tenancy.scopes import Grants
+from gateway.webhooks.address import Rules
+from gateway.webhooks.letters import Letters
+from gateway.webhooks.queue import Queue
 
 from .jwks import KeySource
 
@@ -35,6 +39,10 @@ class Parts:
     usage: Usage
     audit: Audit
     answers: Answers
+    webhooks: Webhooks
+    events: Queue
+    letters: Letters
+    webhook_rules: Rules
     plans: Mapping[str, Plan]
     orgs: Mapping[str, Organization]
     metrics: Mapping[str, Metric]

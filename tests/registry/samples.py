@@ -14,6 +14,7 @@ from gateway.registry.keys import Keys
 from gateway.registry.records import Records
 from gateway.registry.shelf import Shelf
 from gateway.registry.tenants import Tenants
+from gateway.registry.webhooks import Webhooks
 from gateway.store.connect import Store
 from gateway.tenancy.org import Organization
 
@@ -50,6 +51,7 @@ class Registry:
     audit: Audit
     store: Store
     answers: Answers
+    webhooks: Webhooks
 
 
 def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
@@ -58,4 +60,4 @@ def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
     records = Records(shelf, clock)
     changes = Changes(shelf, records, clock, clock.pause)
     tenants, keys, answers = Tenants(changes), Keys(changes, "tg"), Answers(store, cipher)
-    return Registry(shelf, records, tenants, keys, clock, changes.audit, store, answers)
+    return Registry(shelf, records, tenants, keys, clock, changes.audit, store, answers, Webhooks(changes))

@@ -15,16 +15,23 @@ from gateway.ledger.journal import Journal
 from gateway.ledger.replay import Replay
 from gateway.ledger.resources import Resources
 from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Reserve, Slot
+from gateway.registry.idempotency import Claim
 from gateway.registry.reservation import Reservations
 from gateway.registry.tenants import NewTenant
 from gateway.store.connect import Store
 from gateway.store.keyspace import Keyspace, client_tag, org_tag, route_tag, tenant_tag
 from gateway.tenancy.plan import RateLimit
 from gateway.tenancy.tenant import Tenant
+from gateway.webhooks.address import Rules
+from gateway.webhooks.backoff import DELAYS
+from gateway.webhooks.hold import Hold
+from gateway.webhooks.queue import Target
 from tests import samples
 from tests.ledger.samples import ask, ledger_over
 from tests.ledger.test_journal import ROOMY, SUBJECT
 from tests.registry.samples import ORGS, registry_over
+from tests.registry.test_provisioning import first, provisioning_of
+from tests.webhooks.samples import stand_over
 
 from .slots import Seen, one_slot_a_call
 
@@ -62,6 +69,7 @@ async def test_every_script_is_called_with_keys_of_one_slot(seen: Seen, sharded:
     await _served(sharded, tenant)
     await _replayed(sharded, tmp_path)
     await Resources(sharded, ["users"]).reconcile(tenant.id, "users", 3)
+    await _told(sharded, tenant.id)
     assert set(seen) == SCRIPTS
     assert {name: max(map(len, calls)) for name, calls in seen.items()} == dict.fromkeys(SCRIPTS, 1)
 
@@ -73,6 +81,10 @@ async def _changed(store: Store) -> Tenant:
         tenant = await registry.tenants.change(tenant.id, lambda old, origins=origins: replace(old, origins=origins))
     await registry.keys.mint("platform", "root", frozenset(), created_by="test")
     await registry.shelf.lease(tenant.id)
+    claim = await registry.answers.claim("caller", "key", b"request")
+    assert isinstance(claim, Claim)
+    await registry.answers.keep(claim, b"answer")
+    await provisioning_of(registry).provide(first())
     return tenant
 
 
@@ -101,6 +113,18 @@ async def _replayed(store: Store, directory: Path) -> None:
     replay = Replay(store, directory, "store", journal)
     await replay.count_own()
     await replay.close()
+
+
+async def _told(store: Store, tenant_id: UUID) -> None:
+    stand = stand_over(registry_over(store), Rules())
+    held, _ = await stand.hook("https://127.0.0.1:1/")
+    await stand.suspend(tenant_id)
+    for delay in (0.0, *DELAYS):
+        stand.registry.clock.time += delay
+        await stand.turn()
+    assert await stand.letters.replay_all(Target.of(held), stand.registry.clock.now()) == (1, 0)
+    hold = Hold(store, stand.registry.clock, "webhooks-hold")
+    await hold.renew()
 
 
 def test_a_group_is_a_slot_where_the_store_is_sharded_and_everything_where_it_is_not() -> None:
