@@ -29,8 +29,8 @@ IN_FLIGHT, PER_OWNER, PER_WEBHOOK = 32, 8, 4
 # At most so many webhooks of owners that are at their bound stand before those of others: 32 / 8 owners with 20 webhooks each,
 # and the organization's.
 _LOOKED_AT = 200
-# Seconds.
-_PAUSE, _PAUSE_OF_FAULT, _RENEW_EVERY = 0.5, 5.0, 3.0
+# Seconds. What is left of the hold is looked at once in twice _RENEW_EVERY, and must not end in between.
+_PAUSE, _PAUSE_OF_FAULT, _RENEW_EVERY, _MARGIN = 0.5, 5.0, 1.5, 4.0
 _DISABLED = Attempt(error="the webhook is disabled")
 
 Lane = tuple[Target, str]
@@ -92,18 +92,19 @@ class Dispatcher:
     async def _keep(self) -> None:
         """Hold on, or break off what would go on beside the deliveries of another process."""
         while True:
-            with suppress(Refused):
-                await self._hold.renew()
-            if self._hold.left < _RENEW_EVERY:
+            with suppress(Refused, TimeoutError):
+                async with asyncio.timeout(_RENEW_EVERY):
+                    await self._hold.renew()
+            if self._hold.left < _MARGIN:
                 await self._break_off()
-            await asyncio.sleep(_RENEW_EVERY / 2)
+            await asyncio.sleep(_RENEW_EVERY)
 
     async def _run(self) -> None:
         while True:
             self._landed.clear()
             pause = _PAUSE
             try:
-                if self._hold.left > _RENEW_EVERY:
+                if self._hold.left > _MARGIN:
                     await self.turn()
             except Refused as refused:
                 # The store tells of itself.

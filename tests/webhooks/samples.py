@@ -33,6 +33,7 @@ class Stand:
     queue: Queue
     letters: Letters
     dispatcher: Dispatcher
+    follower: Follower
 
     async def hook(self, url: str, owner: Owner = "platform", events: tuple[str, ...] | None = None) -> tuple[Held, str]:
         # Not in the instant of what has happened before.
@@ -72,4 +73,4 @@ def stand_over(registry: Registry, rules: Rules = HERE, resolve: Resolve = as_wr
     hold = Hold(registry.store, registry.clock, "webhooks-hold")
     sender = Sender(rules, resolve)
     dispatcher = Dispatcher(ORGS, follower, queue, sender, registry.webhooks, hold, registry.clock, lambda: 1.0)
-    return Stand(registry, queue, Letters(registry.store), dispatcher)
+    return Stand(registry, queue, Letters(registry.store), dispatcher, follower)

@@ -18,7 +18,7 @@ from gateway.webhooks.address import Rules
 from gateway.webhooks.backoff import DELAYS
 from gateway.webhooks.dispatch import PER_OWNER, PER_WEBHOOK
 from gateway.webhooks.event import trial
-from gateway.webhooks.queue import Target
+from gateway.webhooks.queue import Target, Told
 from tests.registry.samples import Registry
 from tests.registry.test_secrecy import dump
 from tests.webhooks.receiver import Delivery, Receiver, status
@@ -273,7 +273,7 @@ async def test_two_who_follow_the_same_trail_queue_each_event_once(registry: Reg
     held, _ = await stands[0].hook(receiver.url)
     for number in range(20):
         await stands[0].tenant(f"T{number}")
-    await asyncio.gather(*(stand.dispatcher._follower.follow("platform") for stand in stands))
+    await asyncio.gather(*(stand.follower.follow("platform") for stand in stands))
     assert await stands[0].waiting(held) == 20
 
 
@@ -379,3 +379,17 @@ async def test_where_one_address_does_not_answer_another_one_is_asked(registry: 
     await stand.suspend(tenant.id)
     await stand.turn()
     assert len(receiver.got) == 1
+
+
+async def test_an_attempt_that_ends_late_settles_nothing(stand: Stand, receiver: Receiver) -> None:
+    tenant = await stand.tenant()
+    held, _ = await stand.hook(receiver.url)
+    await stand.suspend(tenant.id)
+    await stand.registry.tenants.set_status(tenant.id, Status.ACTIVE)
+    await stand.follower.follow("platform")
+    target, lane = Target.of(held), str(tenant.id)
+    first = await stand.queue.first(target, lane)
+    assert first is not None
+    told = Told(first.event.id, first.event.type, lane, 1, "done", stand.registry.clock.now())
+    assert [await stand.queue.settle(target, lane, first, told) for _ in range(2)] == [True, False]
+    assert await stand.waiting(held) == 1
