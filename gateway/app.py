@@ -49,6 +49,7 @@ from gateway.registry.records import Records
 from gateway.registry.revocation import TokenRevocations
 from gateway.registry.shelf import Shelf
 from gateway.registry.tenants import Tenants
+from gateway.registry.webhooks import Webhooks
 from gateway.routing.match import Router
 from gateway.routing.table import policies_of, routes_of, security_headers_of
 from gateway.settings.schema import Secrets, Settings
@@ -59,6 +60,14 @@ from gateway.telemetry.access import AccessLog
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.upstreams import UpstreamMetrics
 from gateway.transaction import Machine
+from gateway.webhooks.address import Rules
+from gateway.webhooks.dispatch import IN_FLIGHT, Dispatcher
+from gateway.webhooks.follow import Follower
+from gateway.webhooks.hold import Hold
+from gateway.webhooks.letters import Letters
+from gateway.webhooks.queue import Queue
+from gateway.webhooks.quota import QuotaWatch
+from gateway.webhooks.send import Sender, SystemResolver
 
 
 class StartFault(Exception):
@@ -150,6 +159,16 @@ async def open_gateway(
         )
         plans, declared = plans_of(settings), metrics_of(settings)
         resources = Resources(store, resources_of(settings))
+        webhooks, events = Webhooks(changes), Queue(store)
+        rules = Rules(settings.webhooks.allow_http, settings.webhooks.allow_private)
+        follower, hold = Follower(changes.audit, webhooks, events, clock), Hold(store, clock, "webhooks-hold")
+        resolver = SystemResolver(IN_FLIGHT)
+        sender = Sender(rules, resolver)
+        dispatcher = Dispatcher(orgs, follower, events, sender, webhooks, hold, clock, ended=metrics.webhook_attempt)
+        quotas, telling = (
+            QuotaWatch(store, webhooks, events, clock),
+            any(route.builtin == "webhooks" for route in settings.routes),
+        )
         tenants, keys, answers = Tenants(changes), Keys(changes, settings.identity.key_prefix), Answers(store, cipher)
         last_used = LastUsed(store, clock)
         parts = Parts(
@@ -165,6 +184,10 @@ async def open_gateway(
             usage=Usage(store),
             audit=changes.audit,
             answers=answers,
+            webhooks=webhooks,
+            events=events,
+            letters=Letters(store),
+            webhook_rules=rules,
             plans=plans,
             orgs=orgs,
             metrics=declared,
@@ -187,6 +210,7 @@ async def open_gateway(
             observer=Observer(metrics, log, clock),
             clock=clock,
             body_idle=settings.listeners.public.body_idle,
+            denied=quotas.denied if telling else lambda question, verdict: None,
         )
         admin_keys = {name: key.get_secret_value() for name, key in secrets.admin_keys.items()}
         calls = operator_endpoints(parts)
@@ -205,11 +229,16 @@ async def open_gateway(
         replay.start()
         last_used.start()
         upstreams.start()
+        if telling:
+            dispatcher.start()
         try:
             proxy = Proxy(machine)
             yield Gateway(proxy, Express(machine, proxy), admin, tenants, keys, metrics, checks, readiness.drain)
         finally:
             log.flush()
+            await quotas.close()
+            await dispatcher.close()
+            resolver.close()
             await keysets.close()
             await provisioning.close()
             await ledger.close()

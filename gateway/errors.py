@@ -264,4 +264,8 @@ TOO_MANY_REVOCATIONS = _problem(
     "TOO_MANY_REVOCATIONS", 409, _C, "Too many revocations", "Revoke by instant: `issued_before`, of all the tenant's tokens."
 )
 KEY_ENDED = _problem("KEY_ENDED", 409, _C, "Key has ended", "Mint another key; one that is revoked or expired stays so.")
+TOO_MANY_WEBHOOKS = _problem("TOO_MANY_WEBHOOKS", 409, _C, "Too many webhooks", "Delete webhooks that are no longer used.")
+TOO_MANY_EVENTS = _problem(
+    "TOO_MANY_EVENTS", 409, _C, "Too many events wait", "Wait until the endpoint has taken some of them, then repeat the call."
+)
 WRITE_CONFLICT = _problem("WRITE_CONFLICT", 409, _C, "Changed by somebody else", "Read again, then repeat the change.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from gateway.api.mount import Builtin
@@ -21,7 +21,7 @@ from gateway.ledger.ledger import Effect, Ledger, Outcome
 from gateway.ledger.outage import Outage
 from gateway.ledger.receipt import Receipt
 from gateway.pipeline.limits import limit_headers, overruns
-from gateway.pipeline.question import Admit, Answer, FetchKeys, Provide, Question, Resolve
+from gateway.pipeline.question import Admit, Answer, Denied, FetchKeys, Provide, Question, Resolve
 from gateway.pipeline.request import InboundRequest
 from gateway.registry.last_used import LastUsed
 from gateway.registry.provisioning import Provisioning
@@ -48,12 +48,17 @@ class Machine:
     observer: Observer
     clock: Clock
     body_idle: float
+    denied: Callable[[Admit, Denied], None] = lambda question, verdict: None
+    """Told of what limits have refused."""
 
     async def look_up(self, question: Question) -> Answer:
         """What no request can answer itself. Raises Refused."""
         match question:
             case Admit():
-                return await self.outage.admit(question)
+                verdict = await self.outage.admit(question)
+                if isinstance(verdict, Denied):
+                    self.denied(question, verdict)
+                return verdict
             case Resolve(lookup, stale_for):
                 return await self.records.resolve(lookup, stale_for)
             case Provide():

@@ -16,9 +16,13 @@ from gateway.registry.last_used import LastUsed
 from gateway.registry.listing import TenantList
 from gateway.registry.revocation import TokenRevocations
 from gateway.registry.tenants import Tenants
+from gateway.registry.webhooks import Webhooks
 from gateway.tenancy.org import Organization
 from gateway.tenancy.plan import Metric, Plan
 from gateway.tenancy.scopes import Grants
+from gateway.webhooks.address import Rules
+from gateway.webhooks.letters import Letters
+from gateway.webhooks.queue import Queue
 
 from .jwks import KeySource
 
@@ -39,6 +43,10 @@ class Parts:
     usage: Usage
     audit: Audit
     answers: Answers
+    webhooks: Webhooks
+    events: Queue
+    letters: Letters
+    webhook_rules: Rules
     plans: Mapping[str, Plan]
     orgs: Mapping[str, Organization]
     metrics: Mapping[str, Metric]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NotRequired, TypedDict, cast
 from uuid import UUID
 
 from gateway.tenancy.credential import ApiKey, Environment, Revocations, SigningSecret, WidgetKey
+from gateway.tenancy.org import Organization
 from gateway.tenancy.plan import RateLimit
 from gateway.tenancy.tenant import Profile, Status, Tenant
 
 from .cipher import Cipher
+from .webhook_codec import WebhookDocument, decode_webhooks, encode_webhooks, sealed_webhooks
 
 Rate = tuple[int, int, int]
 
@@ -79,11 +82,13 @@ class TenantDocument(TypedDict):
     widget_keys: list[WidgetKeyDocument]
     keys: list[KeyDocument]
     revocations: NotRequired[RevocationsDocument]
+    webhooks: NotRequired[list[WebhookDocument]]
     profile: NotRequired[ProfileDocument]
 
 
 class OrgDocument(TypedDict):
     keys: list[KeyDocument]
+    webhooks: NotRequired[list[WebhookDocument]]
     updated_at: float
 
 
@@ -107,13 +112,14 @@ def encode_tenant(tenant: Tenant, cipher: Cipher) -> bytes:
         "widget_keys": [_from_widget_key(key) for key in tenant.widget_keys],
         "keys": [_from_key(key) for key in tenant.keys],
         "revocations": _from_revocations(tenant.revocations),
+        "webhooks": encode_webhooks(tenant.webhooks, cipher) or None,
         "profile": _from_profile(tenant.profile),
     }
     return _dump(_present(document))
 
 
 def decode_tenant(tenant_id: UUID, version: int, text: bytes, cipher: Cipher) -> Tenant:
-    """Raises Refused(SECRETS_UNREADABLE) where a signing secret can't be decrypted."""
+    """Raises Refused(SECRETS_UNREADABLE) where a secret can't be decrypted."""
     document = cast(TenantDocument, json.loads(text))
     return Tenant(
         id=tenant_id,
@@ -136,23 +142,38 @@ def decode_tenant(tenant_id: UUID, version: int, text: bytes, cipher: Cipher) ->
         widget_keys=tuple(WidgetKey(key["value"], key["created_at"], key.get("not_after")) for key in document["widget_keys"]),
         keys=tuple(map(_to_key, document["keys"])),
         revocations=_to_revocations(document.get("revocations")),
+        webhooks=decode_webhooks(document.get("webhooks", ()), cipher),
         profile=_to_profile(document.get("profile")),
     )
 
 
 def sealed_secrets(text: bytes) -> tuple[str, ...]:
-    """The encrypted secrets of a stored tenant, as they are."""
-    return tuple(secret["sealed"] for secret in cast(TenantDocument, json.loads(text))["secrets"])
+    """What is encrypted in a stored record, as it is."""
+    document = cast("TenantDocument | OrgDocument", json.loads(text))
+    signing = cast("list[SecretDocument]", document.get("secrets", []))
+    return (*(secret["sealed"] for secret in signing), *sealed_webhooks(document.get("webhooks", [])))
 
 
-def encode_org_keys(keys: tuple[ApiKey, ...], updated_at: float) -> bytes:
-    return _dump({"keys": [_from_key(key) for key in keys], "updated_at": updated_at})
+def encode_org(org: Organization, cipher: Cipher) -> bytes:
+    """What is not configured of it."""
+    document = {
+        "keys": [_from_key(key) for key in org.keys],
+        "webhooks": encode_webhooks(org.webhooks, cipher) or None,
+        "updated_at": org.updated_at,
+    }
+    return _dump(_present(document))
 
 
-def decode_org_keys(text: bytes) -> tuple[tuple[ApiKey, ...], float]:
-    """The root keys, and the instant of their last change."""
+def decode_org(configured: Organization, version: int, text: bytes, cipher: Cipher) -> Organization:
+    """Raises Refused(SECRETS_UNREADABLE) where a secret can't be decrypted."""
     document = cast(OrgDocument, json.loads(text))
-    return tuple(map(_to_key, document["keys"])), document["updated_at"]
+    return replace(
+        configured,
+        version=version,
+        keys=tuple(map(_to_key, document["keys"])),
+        webhooks=decode_webhooks(document.get("webhooks", ()), cipher),
+        updated_at=document["updated_at"],
+    )
 
 
 def _dump(document: Mapping[str, object]) -> bytes:

@@ -18,7 +18,7 @@ from gateway.tenancy.org import Organization
 from gateway.tenancy.tenant import Tenant
 
 from .cipher import Cipher
-from .codec import decode_org_keys, decode_tenant, encode_org_keys, encode_tenant, sealed_secrets
+from .codec import decode_org, decode_tenant, encode_org, encode_tenant, sealed_secrets
 from .continuity import Incarnation
 from .owner import Owner, write_owner
 
@@ -32,7 +32,7 @@ _AT_ONCE = 500
 class Shelf:
     """`orgs` are the organizations as gateway.yaml declares them; what else is known of one is stored.
 
-    Everything raises Refused(STORE_UNAVAILABLE); reading a tenant raises Refused(SECRETS_UNREADABLE) too.
+    Everything raises Refused(STORE_UNAVAILABLE); reading a record raises Refused(SECRETS_UNREADABLE) too.
     """
 
     def __init__(self, store: Store, cipher: Cipher, orgs: Mapping[str, Organization]) -> None:
@@ -53,7 +53,7 @@ class Shelf:
         configured = self.orgs.get(org_id)
         if configured is None:
             return None
-        return _org(configured, await client.command("HMGET", self.store.keys.org(org_id), "v", "doc"))
+        return self._org(configured, await client.command("HMGET", self.store.keys.org(org_id), "v", "doc"))
 
     async def lease(self, owner: Owner) -> Record | None:
         """Read a record, and lease it to this process. A lease counts from before it was asked for."""
@@ -66,7 +66,7 @@ class Shelf:
             return None
         named = [keys.org(owner), keys.leases(org_tag(owner))]
         # Of an organization it counts too that it has no keys yet.
-        return _org(configured, await self.store.data.run(_READ, named, [worker, RECORD_LEASE_MS, KEPT_MS, 1]))
+        return self._org(configured, await self.store.data.run(_READ, named, [worker, RECORD_LEASE_MS, KEPT_MS, 1]))
 
     async def release(self, owners: Sequence[Owner]) -> None:
         """This process holds no lease of these records any more."""
@@ -83,7 +83,7 @@ class Shelf:
         if isinstance(record, Tenant):
             tag, key, document = tenant_tag(record.id), keys.tenant(record.id), encode_tenant(record, self._cipher)
         else:
-            tag, key, document = org_tag(record.id), keys.org(record.id), encode_org_keys(record.keys, record.updated_at)
+            tag, key, document = org_tag(record.id), keys.org(record.id), encode_org(record, self._cipher)
         named = [key, keys.outbox(record.id), keys.leases(tag), keys.outdated(tag)]
         args: list[Part] = [over, record.version, document, entry, keys.changes, write_owner(record.id), KEPT_MS]
         return await self.store.control.run(_WRITE, named, args) == 1
@@ -109,25 +109,31 @@ class Shelf:
     def _outdated(self, owner: Owner) -> str:
         return self.store.keys.outdated(record_tag(owner))
 
-    async def reencrypt(self, tenant_id: UUID, now: float) -> bool:
-        """Store a tenant's secrets under the present key, as a new version; False where they are already, or it is gone.
+    async def reencrypt(self, owner: Owner, now: float) -> bool:
+        """Store a record's secrets under the present key, as a new version; False where they are already, or it is gone.
 
         Raises Refused(WRITE_CONFLICT) where others keep changing the record.
         """
         for _ in range(_ROUNDS):
-            version, document = _fields(
-                await self.store.control.command("HMGET", self.store.keys.tenant(tenant_id), "v", "doc")
-            )
+            key = self.store.keys.tenant(owner) if isinstance(owner, UUID) else self.store.keys.org(owner)
+            version, document = _fields(await self.store.control.command("HMGET", key, "v", "doc"))
             if document is None or all(map(self._cipher.is_current, sealed_secrets(document))):
                 return False
-            tenant = decode_tenant(tenant_id, version, document, self._cipher)
-            if await self.write(replace(tenant, version=next_version(version, now)), version):
+            if isinstance(owner, UUID):
+                record: Record = decode_tenant(owner, version, document, self._cipher)
+            else:
+                record = decode_org(self.orgs[owner], version, document, self._cipher)
+            if await self.write(replace(record, version=next_version(version, now)), version):
                 return True
         raise Refused(WRITE_CONFLICT)
 
     def _tenant(self, tenant_id: UUID, reply: Reply) -> Tenant | None:
         version, document = _fields(reply)
         return None if document is None else decode_tenant(tenant_id, version, document, self._cipher)
+
+    def _org(self, configured: Organization, reply: Reply) -> Organization:
+        version, document = _fields(reply)
+        return configured if document is None else decode_org(configured, version, document, self._cipher)
 
 
 def next_version(version: int, now: float) -> int:
@@ -137,14 +143,6 @@ def next_version(version: int, now: float) -> int:
     writes, and a worker that remembers the lost record would take it for the present one.
     """
     return max(version + 1, int(now * 1_000_000))
-
-
-def _org(configured: Organization, reply: Reply) -> Organization:
-    version, document = _fields(reply)
-    if document is None:
-        return configured
-    keys, updated_at = decode_org_keys(document)
-    return replace(configured, version=version, keys=keys, updated_at=updated_at)
 
 
 def _fields(reply: Reply) -> tuple[int, bytes | None]:

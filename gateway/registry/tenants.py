@@ -20,7 +20,7 @@ from .audit_entry import SYSTEM, Act, Actor, Json
 from .changes import NO_TENANT, Changes
 from .creation import Created, Creation, NewTenant, unchanged
 from .lifecycle import archived, check_alive, suspended, unsuspended
-from .owner import write_owner
+from .owner import Owner, write_owner
 from .reservation import Reservations
 
 __all__ = ["Created", "NewTenant", "Tenants"]
@@ -74,15 +74,16 @@ class Tenants:
         return [tenant for tenant in tenants.values() if tenant is not None], total
 
     async def reencrypt(self) -> int:
-        """Store every tenant's secrets under the present key; how many tenants had others. Retired keys can go afterwards.
+        """Store the secrets of every tenant and organization under the present key; how many had others. Retired keys can go
+        afterwards.
 
         Secrets stored meanwhile by a process that still has the old key first are missed: change the key everywhere before.
         """
         entries = await self._client.command("ZRANGE", self._keys.tenants(), 0, -1)
         assert isinstance(entries, list)
-        ids = [UUID(entry.decode()) for entry in entries if isinstance(entry, bytes)]
+        owners: list[Owner] = [UUID(entry.decode()) for entry in entries if isinstance(entry, bytes)]
         now = self._changes.clock.now()
-        return sum([await self._shelf.reencrypt(one, now) for one in ids])
+        return sum([await self._shelf.reencrypt(one, now) for one in (*owners, *self._shelf.orgs)])
 
     async def change(self, tenant_id: UUID, edit: Callable[[Tenant], Tenant]) -> Tenant:
         """See Changes.tenant. Raises NOT_FOUND, WRITE_CONFLICT, and what `edit` raises."""

@@ -164,7 +164,7 @@ class Identity(Model):
     """First part of API keys: `tg_live_…`."""
 
 
-Builtin = Literal["billing_plan", "jwks", "keys", "openapi", "tenants"]
+Builtin = Literal["billing_plan", "jwks", "keys", "openapi", "tenants", "webhooks"]
 """What can be mounted: the names in gateway.api.platform.catalogue."""
 
 
@@ -231,6 +231,13 @@ class OrgSettings(Model):
     there. `immediate`: it is served at once."""
 
 
+class WebhookSettings(Model):
+    allow_http: bool = False
+    """Take endpoints of `http://` as well; what they are told can be read and changed on the way."""
+    allow_private: tuple[IPvAnyNetwork, ...] = ()
+    """Networks that endpoints may lie in though they are not public. Who may make a webhook can reach what is in them."""
+
+
 class Settings(Model):
     """gateway.yaml."""
 
@@ -252,5 +259,7 @@ class Settings(Model):
     """Bundles of limits and features."""
     orgs: Annotated[dict[Name, OrgSettings], Field(min_length=1)]
     """Platform accounts; the first is the default."""
+    webhooks: WebhookSettings = WebhookSettings()
+    """Where events may be delivered."""
     routes: Annotated[tuple[RouteSettings, ...], Field(min_length=1)]
     """What is served."""

@@ -158,6 +158,42 @@ class Keyspace:
         """Hash: when keys of a tenant or an organization were used last (seconds since 1970), by id."""
         return self._key(tag, "last-used")
 
+    def webhooks(self, org: str) -> str:
+        """Sorted set of equal scores: id and owner of each webhook of an organization and of its tenants."""
+        return self._key(org_tag(org), "webhooks")
+
+    def webhook_cursor(self, org: str) -> str:
+        """String: number of the last entry of the audit trail whose event was handed to the webhooks' queues."""
+        return self._key(org_tag(org), "webhook-cursor")
+
+    def webhooks_due(self, org: str) -> str:
+        """Sorted set: webhooks for which something waits, by the time when the first of it is due (milliseconds since 1970)."""
+        return self._key(org_tag(org), "webhooks-due")
+
+    def webhooks_waiting(self, org: str) -> str:
+        """Hash: by webhook, how many events wait for it. They stand for what is still to be told, so it never expires."""
+        return self._key(org_tag(org), "webhooks-waiting")
+
+    def webhook_lanes(self, org: str, webhook: str) -> str:
+        """Sorted set: tenants of which events wait for a webhook, by the time when the first of them is due."""
+        return self._key(org_tag(org), "webhook", webhook, "lanes")
+
+    def webhook_lane(self, org: str, webhook: str, tenant: str) -> str:
+        """List: a tenant's events that wait for a webhook, in their order."""
+        return self._key(org_tag(org), "webhook", webhook, "lane", tenant)
+
+    def webhook_log(self, org: str, webhook: str) -> str:
+        """Stream: the last attempts to deliver to a webhook."""
+        return self._key(org_tag(org), "webhook", webhook, "log")
+
+    def dead_letters(self, org: str, webhook: str) -> str:
+        """Stream: events that a webhook could not be told."""
+        return self._key(org_tag(org), "webhook", webhook, "dead")
+
+    def quota_told(self, org: str, tenant: UUID, metric: str, period: str, cap: int) -> str:
+        """String that exists when webhooks were told that a tenant has used up this cap in this period."""
+        return self._key(org_tag(org), "quota-told", str(tenant), metric, period, str(cap))
+
     def named(self, name: str) -> str:
         """A value that the gateway itself keeps, of which there is one."""
         return self._key(_OWN, name)

@@ -86,6 +86,11 @@ class Metrics:
             "Requests refused or broken off since the journal took nothing more.",
             registry=self._registry,
         )
+        self._webhook_attempts = self._counter(
+            "tenantgate_webhook_attempts_total",
+            "Attempts to deliver events: `delivered`, `failed` (to be tried again), `dead` (not to be), `lost` (tests).",
+            ("outcome",),
+        )
         self._worker_restarts = Counter(
             "tenantgate_worker_restarts_total", "Workers that ended and were replaced.", registry=self._registry
         )
@@ -155,6 +160,10 @@ class Metrics:
     def journal_refusal(self) -> None:
         """The journal has taken nothing more of a request."""
         self._journal_refusals.inc()
+
+    def webhook_attempt(self, outcome: str) -> None:
+        """An attempt to deliver an event has ended."""
+        self._webhook_attempts.add((outcome,))
 
     def worker_restart(self) -> None:
         """A worker has ended, and another takes its place."""

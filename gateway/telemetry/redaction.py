@@ -19,6 +19,7 @@ _SECRET = re.compile(
     r"""|\beyj[\w-]{6,}(?:\.[\w-]*)*"""  # JWT: base64url of `{"`
     r"""|\b[a-z][a-z0-9]{0,11}_(?:live|test)_[0-9a-z]{8,}"""  # API key
     r"""|\b[sp]k_[0-9a-z_]{16,}"""  # signing secret, widget key; the id of one is shorter
+    r"""|\bwhsec_[0-9a-z+/=]{16,}"""  # webhook's secret
     r"""|\bv1=[0-9a-f]{32,}"""  # HMAC signature
     r"""|-----BEGIN[ A-Z]*PRIVATE KEY-----(?:[^"\\]|\\.)*""",
     re.IGNORECASE,
@@ -36,6 +37,7 @@ _HINTS = (
     "_live_",
     "_test_",
     "k_",
+    "whsec_",
     "v1=",
     "private",
 )

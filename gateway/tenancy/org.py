@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .credential import ApiKey
+from .webhook import Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,4 +21,5 @@ class Organization:
     handshake: bool = False
     quotas: Mapping[str, int | None] = field(default_factory=dict)
     keys: tuple[ApiKey, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
     updated_at: float = 0.0

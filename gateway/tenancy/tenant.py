@@ -10,6 +10,7 @@ from uuid import UUID
 from .credential import ApiKey, Revocations, SigningSecret, WidgetKey
 from .ids import typeid
 from .plan import Plan, RateLimit
+from .webhook import Webhook
 
 
 class Status(StrEnum):
@@ -61,6 +62,7 @@ class Tenant:
     widget_keys: tuple[WidgetKey, ...] = ()
     keys: tuple[ApiKey, ...] = ()
     revocations: Revocations = field(default_factory=Revocations)
+    webhooks: tuple[Webhook, ...] = ()
     profile: Profile = field(default_factory=Profile)
 
     @property

@@ -20,6 +20,9 @@ from gateway.registry.last_used import LastUsed
 from gateway.registry.listing import TenantList
 from gateway.tenancy.plan import Metric, Plan, RateLimit
 from gateway.tenancy.scopes import Grants
+from gateway.webhooks.address import Rules
+from gateway.webhooks.letters import Letters
+from gateway.webhooks.queue import Queue
 from tests.registry.samples import ORGS, Registry
 
 ADMIN_KEY = "adm-first-0123456789abcdef0123456789abcdef"
@@ -82,6 +85,10 @@ def parts_of(registry: Registry) -> Parts:
         usage=Usage(registry.store),
         audit=registry.audit,
         answers=registry.answers,
+        webhooks=registry.webhooks,
+        events=Queue(registry.store),
+        letters=Letters(registry.store),
+        webhook_rules=Rules(),
         plans=PLANS,
         orgs=ORGS,
         metrics=METRICS,

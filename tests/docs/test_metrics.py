@@ -35,6 +35,7 @@ def test_the_page_lists_every_metric_with_its_kind_and_labels():
     metrics.store_call("s", 0.1)
     metrics.store_failure("s")
     metrics.standby_request("r")
+    metrics.webhook_attempt("delivered")
     metrics.upstream("u", 200, 0.1, 0.1)
     metrics.add(UpstreamMetrics(lambda: [TargetStatus("u", "a:80", "up", 1, 1, 0)]))
     told = {}

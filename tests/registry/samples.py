@@ -15,6 +15,7 @@ from gateway.registry.records import Records
 from gateway.registry.revocation import TokenRevocations
 from gateway.registry.shelf import Shelf
 from gateway.registry.tenants import Tenants
+from gateway.registry.webhooks import Webhooks
 from gateway.store.connect import Store
 from gateway.tenancy.org import Organization
 
@@ -52,6 +53,7 @@ class Registry:
     store: Store
     answers: Answers
     revocations: TokenRevocations
+    webhooks: Webhooks
 
 
 def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
@@ -61,4 +63,4 @@ def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
     changes = Changes(shelf, records, clock, clock.pause)
     tenants, keys, answers = Tenants(changes), Keys(changes, "tg"), Answers(store, cipher)
     revocations = TokenRevocations(changes)
-    return Registry(shelf, records, tenants, keys, clock, changes.audit, store, answers, revocations)
+    return Registry(shelf, records, tenants, keys, clock, changes.audit, store, answers, revocations, Webhooks(changes))

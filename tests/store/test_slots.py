@@ -28,10 +28,15 @@ from gateway.store.keyspace import Keyspace, client_tag, org_tag, route_tag, ten
 from gateway.tenancy.plan import RateLimit
 from gateway.tenancy.search import Search
 from gateway.tenancy.tenant import Tenant
+from gateway.webhooks.address import Rules
+from gateway.webhooks.backoff import DELAYS
+from gateway.webhooks.hold import Hold
+from gateway.webhooks.queue import Target
 from tests import samples
 from tests.ledger.samples import ask, ledger_over
 from tests.ledger.test_journal import ROOMY, SUBJECT
 from tests.registry.samples import ORGS, registry_over
+from tests.webhooks.samples import stand_over
 
 from .slots import Seen, one_slot_a_call
 
@@ -71,6 +76,7 @@ async def test_every_script_is_called_with_keys_of_one_slot(seen: Seen, sharded:
     await Resources(sharded, ["users"]).reconcile(tenant.id, "users", 3)
     await _provided(sharded)
     await _answered(sharded)
+    await _told(sharded, tenant.id)
     assert set(seen) == SCRIPTS
     assert {name: max(map(len, calls)) for name, calls in seen.items()} == dict.fromkeys(SCRIPTS, 1)
 
@@ -124,6 +130,18 @@ async def _replayed(store: Store, directory: Path) -> None:
     replay = Replay(store, directory, "store", journal)
     await replay.count_own()
     await replay.close()
+
+
+async def _told(store: Store, tenant_id: UUID) -> None:
+    stand = stand_over(registry_over(store), Rules())
+    held, _ = await stand.hook("https://127.0.0.1:1/")
+    await stand.suspend(tenant_id)
+    for delay in (0.0, *DELAYS):
+        stand.registry.clock.time += delay
+        await stand.turn()
+    assert await stand.letters.replay_all(Target.of(held), stand.registry.clock.now()) == (1, 0)
+    hold = Hold(store, stand.registry.clock, "webhooks-hold")
+    await hold.renew()
 
 
 def test_a_group_is_a_slot_where_the_store_is_sharded_and_everything_where_it_is_not() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gateway.registry.webhooks import secret_text
 from gateway.telemetry.redaction import redact_names, redact_text
 from gateway.tenancy.keytext import new_api_key, new_signing_secret, new_widget_key
 
@@ -26,10 +27,21 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n-----END PRIVATE KEY
         new_api_key("acme", "test"),
         new_signing_secret(),
         new_widget_key(),
+        secret_text(bytes(range(200, 232))),
         "v1=" + "0a" * 32,
         PEM,
     ],
-    ids=["jwt", "jwt-unsigned", "key", "key-of-another-prefix", "signing-secret", "widget-key", "signature", "pem"],
+    ids=[
+        "jwt",
+        "jwt-unsigned",
+        "key",
+        "key-of-another-prefix",
+        "signing-secret",
+        "widget-key",
+        "webhook-secret",
+        "signature",
+        "pem",
+    ],
 )
 @pytest.mark.parametrize("around", ["{}", "key {} was sent", '"{}"', "/path/{}/x", "a={}&b=1", "[{}]", "{},"])
 def test_what_looks_like_a_secret_is_masked_wherever_it_stands(secret, around):

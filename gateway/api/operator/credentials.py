@@ -39,7 +39,7 @@ class _Calls:
 
     async def reencrypt(self, asked: Asked[Nothing, Nothing]) -> Answered:
         count = await self._tenants.reencrypt()
-        told = f"{count} tenants' secrets were under another key, and are under the present one."
+        told = f"The secrets of {count} tenants and organizations were under another key, and are under the present one."
         return Answered({"reencrypted": count}, told)
 
 
@@ -76,7 +76,7 @@ def credential_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             "/reencrypt/secrets",
             calls.reencrypt,
             name="reencryptSecrets",
-            summary="Store every tenant's secrets under the present encryption key",
+            summary="Store every secret under the present encryption key",
             parameters=Nothing,
             body=Nothing,
             answer=Reencrypted,

@@ -17,6 +17,7 @@ from .keys import key_endpoints
 from .openapi import openapi_endpoints
 from .tenant_lifecycle import tenant_lifecycle_endpoints
 from .tenants import tenant_endpoints
+from .webhooks import webhook_endpoints
 
 
 def platform_groups(parts: Parts) -> Mapping[str, tuple[Endpoint, ...]]:
@@ -25,6 +26,7 @@ def platform_groups(parts: Parts) -> Mapping[str, tuple[Endpoint, ...]]:
         "jwks": jwks_endpoints(parts.jwks),
         "keys": key_endpoints(parts),
         "tenants": (*tenant_endpoints(parts), *tenant_lifecycle_endpoints(parts)),
+        "webhooks": webhook_endpoints(parts),
     }
 
 
