@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .audit import audit
 from .bench import bench
 from .check import check, schema
 from .demo import demo
@@ -25,3 +26,4 @@ app.command()(schema)
 app.command()(sign)
 app.command()(token)
 app.command()(bench)
+app.add_typer(audit)
