@@ -32,7 +32,7 @@ class Counters:
     def refunds(self, units: int) -> tuple[Sequence[Refund], Sequence[Refund]]:
         """What takes back that so many were counted: of the tenant and its credential, of the organization."""
         bucket = self.bucket
-        of_tenant = [Refund(bucket.tenant, bucket.metric, units)]
+        of_tenant = [Refund(bucket.tenant, bucket.metric, units, daily=True)]
         if self.credential is not None:
             of_tenant.append(Refund(self.credential, self.field, units))
         return of_tenant, [Refund(bucket.org, bucket.metric, units)]
@@ -85,16 +85,19 @@ class Commit:
 
 @dataclass(slots=True, eq=False)
 class Refund(Silent):
+    """`daily`: what it takes back was counted by day besides."""
+
     key: str
     field: str
     units: int
+    daily: bool = False
 
     @property
     def at(self) -> tuple[str, ...]:
         return (self.key,)
 
     def parts(self, index: Index) -> Sequence[Part]:
-        return ("refund", index(self.key), self.field, self.units)
+        return ("refund", index(self.key), self.field, self.units, int(self.daily))
 
 
 @dataclass(slots=True, eq=False)

@@ -87,7 +87,8 @@ class Keyspace:
         return self._key("tenants") if org is None else self._key(org_tag(org), "tenants")
 
     def usage(self, tag: str, period: str) -> str:
-        """Hash: units by metric, of a tenant or an organization in a period, as far as they are counted."""
+        """Hash: units by metric, of a tenant or an organization in a period, as far as they are counted; of a tenant by
+        metric and day besides."""
         return self._key(tag, "usage", period)
 
     def credential_usage(self, tag: str, period: str) -> str:
