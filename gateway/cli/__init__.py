@@ -11,6 +11,7 @@ from .demo import demo
 from .serve import serve
 from .sign import sign
 from .token import token
+from .usage import usage
 
 app = typer.Typer(
     name="tenantgate",
@@ -27,3 +28,4 @@ app.command()(sign)
 app.command()(token)
 app.command()(bench)
 app.add_typer(audit)
+app.add_typer(usage)

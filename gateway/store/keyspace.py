@@ -195,6 +195,10 @@ class Keyspace:
         """String that exists when webhooks were told that a tenant has used up this cap in this period."""
         return self._key(org_tag(org), "quota-told", str(tenant), metric, period, str(cap))
 
+    def billed(self, tag: str, period: str) -> str:
+        """Hash: what of a tenant's use in a period was told to those who bill it, by receiver, metric and day."""
+        return self._key(tag, "billed", period)
+
     def named(self, name: str) -> str:
         """A value that the gateway itself keeps, of which there is one."""
         return self._key(_OWN, name)
