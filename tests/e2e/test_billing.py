@@ -100,3 +100,12 @@ def test_without_a_receiver_the_events_are_printed_and_stay_to_be_sent(world: Wo
 def test_a_wrong_key_is_told(world: World, sink: str) -> None:
     result = exported(world, "stripe", sink, key="x" * 32)
     assert (result.exit_code, "ADMIN_KEY_INVALID" in result.output) == (1, True)
+
+
+def test_what_a_tenant_has_used_is_shown(world: World) -> None:
+    mine = world.customer()
+    count(world, mine.id, 7)
+    args = ["show", mine.id, "--period", PERIOD, "--by-day", "--admin-url", world.gateway.admin_url]
+    result = CliRunner(env={"TENANTGATE_ADMIN_KEY": ADMIN_KEY}).invoke(usage, args)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output)["days"][0]["metrics"]["emails"] == 7
