@@ -29,10 +29,13 @@ Period = Annotated[
 ]
 
 
+GroupBy = Annotated[Literal["key"], Field(description="`key`: what each API key has used, too.")]
+
+
 class OneTenantsUse(Input):
     tenant_id: TenantId
     period: Period | None = None
-    group_by: Annotated[Literal["key"] | None, Field(description="`key`: what each API key has used, too.")] = None
+    group_by: GroupBy | None = None
     granularity: Annotated[Literal["day"] | None, Field(description="`day`: what was used on each day, too.")] = None
 
 
@@ -70,8 +73,7 @@ async def usage_shown(parts: Parts, tenant: Tenant, wanted: OneTenantsUse) -> di
         "metrics": bounds(parts, tenant, await parts.usage.of_tenant(tenant.id, period)),
     }
     if wanted.group_by is not None:
-        by_key = await parts.usage.by_credential(tenant.id, period)
-        shown["keys"] = [{"key_id": name, "metrics": _all(parts, by_key[name])} for name in sorted(by_key)]
+        shown["keys"] = keys_shown(parts, await parts.usage.by_credential(tenant.id, period))
     if wanted.granularity is not None:
         by_day = await parts.usage.by_day(tenant.id, period)
         days = _days_of(period, parts.clock.now())
@@ -82,6 +84,10 @@ async def usage_shown(parts: Parts, tenant: Tenant, wanted: OneTenantsUse) -> di
 def bounds(parts: Parts, tenant: Tenant, used: Mapping[str, int]) -> dict[str, object]:
     plan = parts.plans.get(tenant.plan, Plan(tenant.plan))
     return {name: bound(tenant.cap(name, plan), used.get(name, 0)) for name in parts.metrics}
+
+
+def keys_shown(parts: Parts, by_key: Mapping[str, Mapping[str, int]]) -> list[dict[str, object]]:
+    return [{"key_id": name, "metrics": _all(parts, by_key[name])} for name in sorted(by_key)]
 
 
 def _all(parts: Parts, used: Mapping[str, int]) -> dict[str, int]:

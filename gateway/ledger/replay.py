@@ -162,6 +162,9 @@ class Replay:
             if of.credential is not None:
                 key = keys.index(names.credential_usage(tag, of.period))
                 sums[key, f"{of.metric} {of.credential}", expires, False] += entry.units
+            if of.credential is not None and of.root:
+                key = keys.index(names.credential_usage(org_tag(of.org), of.period))
+                sums[key, f"{of.metric} {of.credential}", expires, False] += entry.units
         args: list[Part] = ["", seen, entries[-1].number, _KEPT]
         for (key, field, expires, daily), units in sums.items():
             if key:

@@ -32,9 +32,15 @@ class Usage:
 
     async def by_credential(self, tenant_id: UUID, period: str) -> Mapping[str, Mapping[str, int]]:
         """What each credential used for this tenant: units by metric, by credential id."""
+        return await self._by_credential(tenant_tag(tenant_id), period)
+
+    async def by_platform_key(self, org: str, period: str) -> Mapping[str, Mapping[str, int]]:
+        """What each key of the organization itself used for all of its tenants together."""
+        return await self._by_credential(org_tag(org), period)
+
+    async def _by_credential(self, tag: str, period: str) -> Mapping[str, Mapping[str, int]]:
         found: dict[str, dict[str, int]] = {}
-        fields = await self._read(self._store.keys.credential_usage(tenant_tag(tenant_id), period))
-        for field, units in fields.items():
+        for field, units in (await self._read(self._store.keys.credential_usage(tag, period))).items():
             metric, _, credential = field.partition(" ")
             found.setdefault(credential, {})[metric] = units
         return found

@@ -92,7 +92,7 @@ class Keyspace:
         return self._key(tag, "usage", period)
 
     def credential_usage(self, tag: str, period: str) -> str:
-        """Hash: units by metric and credential, of a tenant in a period."""
+        """Hash: units by metric and credential, of a tenant in a period; of an organization those of its own keys."""
         return self._key(tag, "usage-by-credential", period)
 
     def rate(self, tag: str, scope: str, name: str, subject: str) -> str:

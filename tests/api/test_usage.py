@@ -145,6 +145,14 @@ async def test_the_roll_up_has_every_tenant_and_the_whole_organization(platform:
     ]
 
 
+async def test_the_platforms_own_keys_are_told_apart_over_all_tenants(platform: Platform, store: Store) -> None:
+    key = store.keys.credential_usage(org_tag("main"), MONTH)
+    await store.data.command("HSET", key, "emails key_b", 3)
+    assert "keys" not in (await shown(platform.root, USAGE, period=MONTH))["org"]
+    (told,) = (await shown(platform.root, USAGE, period=MONTH, group_by="key"))["org"]["keys"]
+    assert (told["key_id"], told["metrics"]["emails"]) == ("key_b", 3)
+
+
 async def test_as_csv_all_tenants_come_in_one_table(platform: Platform, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.api.usage_table._AT_ONCE", 2)
     tenants = [await platform.tenant(f"T {number}") for number in range(5)]

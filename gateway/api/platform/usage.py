@@ -16,10 +16,13 @@ from gateway.api.usage_table import CSV, usage_table
 from gateway.api.usage_view import (
     EXAMPLE_OF,
     EXAMPLE_USE,
+    GroupBy,
+    KeyUsed,
     OneTenantsUse,
     Period,
     TenantUsage,
     bounds,
+    keys_shown,
     period_or_now,
     usage_shown,
 )
@@ -28,11 +31,14 @@ from gateway.errors import NOT_FOUND, PLATFORM_ONLY
 
 class AllUse(Paged):
     period: Period | None = None
+    group_by: GroupBy | None = None
 
 
 class OrgUsed(Shape):
     id: str
     metrics: dict[str, BoundShown]
+    keys: list[KeyUsed] | None = None
+    """With `group_by=key`: what each of its own keys has used, for all tenants together."""
 
 
 class TenantUsed(Shape):
@@ -71,6 +77,9 @@ class _Calls:
         used = await parts.usage.of_tenants([tenant.id for tenant in tenants], period)
         caps, of_org = parts.orgs[org].quotas, await parts.usage.of_org(org, period)
         total = {name: bound(caps.get(name), of_org.get(name, 0)) for name in parts.metrics}
+        of_org_shown: dict[str, object] = {"id": org, "metrics": total}
+        if wanted.group_by is not None:
+            of_org_shown["keys"] = keys_shown(parts, await parts.usage.by_platform_key(org, period))
         rows = [
             {
                 "tenant_id": tenant.typeid,
@@ -80,7 +89,7 @@ class _Calls:
             }
             for tenant, of_one in zip(tenants, used, strict=True)
         ]
-        shown = {"period": period, "org": {"id": org, "metrics": total}, **page(rows, end)}
+        shown = {"period": period, "org": of_org_shown, **page(rows, end)}
         return Answered(shown, headers={"Vary": "Accept"})
 
 

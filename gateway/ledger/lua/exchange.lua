@@ -14,7 +14,7 @@
 -- ARGV[5]  milliseconds after which a lease that was not renewed is forgotten
 -- then one after the other, each starting with its kind; what each adds to the answer stands behind the arrow
 --   commit  tenant_key, org_key, lent of the tenant (two), of the organization (two), metric, cap, org_cap, epoch, units, held,
---           forced, credential_key, credential_field, expires -> 1, or 0 where it was refused
+--           forced, credential_key, over_all_key, credential_field, expires -> 1, or 0 where it was refused
 --             `held` of the epoch's units, and what goes beyond them, are used. Those of an epoch that has ended were free since:
 --             they are counted where there is still room, or where that is `forced` (1).
 --   refund  key, field, units, daily: of a usage hash; never below 0, and none is made where there is none. `daily` (1): of the
@@ -64,7 +64,7 @@ end
 function item.commit()
   local quota, epoch = take_quota(), take_text()
   local units, held, forced = take_number(), take_number(), take_number() == 1
-  local credential, field, expires = take_key(), take_text(), take_text()
+  local credential, over_all, field, expires = take_key(), take_key(), take_text(), take_text()
   quota_ended(quota)
   local late_of_tenant = held - give_back(quota.of_tenant, epoch, held)
   local late_of_org = held - give_back(quota.of_org, epoch, held)
@@ -84,6 +84,7 @@ function item.commit()
   end
   count(quota.org, quota.metric)
   count(credential, field)
+  count(over_all, field)
   tell(1)
 end
 
