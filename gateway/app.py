@@ -17,6 +17,7 @@ from gateway.api.operator.app import operator_app
 from gateway.api.operator.catalogue import operator_endpoints
 from gateway.api.parts import Parts
 from gateway.api.platform.catalogue import mounted
+from gateway.billing.billed import Billed
 from gateway.clock import Clock, SystemClock
 from gateway.decision import Decider
 from gateway.edge.observe import Observer
@@ -171,6 +172,7 @@ async def open_gateway(
         )
         tenants, keys, answers = Tenants(changes), Keys(changes, settings.identity.key_prefix), Answers(store, cipher)
         last_used = LastUsed(store, clock)
+        usage = Usage(store)
         parts = Parts(
             clock=clock,
             tenants=tenants,
@@ -181,7 +183,8 @@ async def open_gateway(
             grants=grants_of(settings),
             revocations=TokenRevocations(changes),
             resources=resources,
-            usage=Usage(store),
+            usage=usage,
+            billed=Billed(store, usage, clock.now),
             audit=changes.audit,
             answers=answers,
             webhooks=webhooks,

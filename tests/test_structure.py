@@ -27,7 +27,7 @@ LINES = [
     {"errors", "clock", "deadline"},
     {"tenancy", "pipeline"},
     {"policies", "settings", "routing"},
-    {"store", "ledger", "registry", "identity", "forward", "telemetry", "webhooks"},
+    {"store", "ledger", "registry", "identity", "forward", "telemetry", "webhooks", "billing"},
     {"decision"},
     {"edge", "api", "transaction", "proxy", "express"},
     {"app", "server", "workers"},

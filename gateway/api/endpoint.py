@@ -69,12 +69,13 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Asked(Generic[P, B]):
-    """`parameters` are those of path and query. `condition` is for changes: see Condition.check."""
+    """`parameters` are those of path and query. `condition` is for changes: see Condition.check. `accept` is the header."""
 
     caller: Caller
     parameters: P
     body: B
     condition: Condition = field(default_factory=Condition)
+    accept: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class Received:
     content: bytes = field(repr=False)
     if_match: str | None = None
     idempotency_key: str | None = None
+    accept: str | None = None
 
 
 Outcome = Answered | Response
@@ -167,6 +169,7 @@ def endpoint(
             read_query(received.query, parameters, received.path),
             read_body(received.content, body),
             Condition(received.if_match),
+            received.accept,
         )
         return lambda: handle(asked)
 

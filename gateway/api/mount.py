@@ -53,8 +53,8 @@ class Mounted:
         request = call.request
         query = [(name, value) for name, values in request.parameters.items() for value in values]
         content = b"" if endpoint.method == "GET" else await read(MAX_BODY)
-        if_match, key = request.header("if-match"), request.header("idempotency-key")
-        outcome = await perform(self._answers, endpoint, Received(_caller(call), path, query, content, if_match, key))
+        told = [request.header(name) for name in ("if-match", "idempotency-key", "accept")]
+        outcome = await perform(self._answers, endpoint, Received(_caller(call), path, query, content, *told))
         return _response(endpoint, outcome) if isinstance(outcome, Answered) else outcome
 
     def _find(self, call: Call) -> tuple[Endpoint, dict[str, str]]:

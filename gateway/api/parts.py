@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.billing.billed import Billed
 from gateway.clock import Clock
 from gateway.ledger.resources import Resources
 from gateway.ledger.usage import Usage
@@ -41,6 +42,7 @@ class Parts:
     revocations: TokenRevocations
     resources: Resources
     usage: Usage
+    billed: Billed
     audit: Audit
     answers: Answers
     webhooks: Webhooks

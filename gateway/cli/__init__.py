@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
+from .audit import audit
 from .bench import bench
 from .check import check, schema
 from .demo import demo
 from .serve import serve
 from .sign import sign
 from .token import token
+from .usage import usage
 
 app = typer.Typer(
     name="tenantgate",
@@ -25,3 +27,5 @@ app.command()(schema)
 app.command()(sign)
 app.command()(token)
 app.command()(bench)
+app.add_typer(audit)
+app.add_typer(usage)

@@ -70,5 +70,6 @@ class Deferral:
 
 
 def _subject(drawn: Drawn) -> Subject:
-    tenant = drawn.call.require_customer().tenant
-    return Subject(tenant.id, tenant.org, drawn.call.principal.credential_id, drawn.counters.bucket.metric, drawn.period)
+    tenant, principal = drawn.call.require_customer().tenant, drawn.call.principal
+    metric = drawn.counters.bucket.metric
+    return Subject(tenant.id, tenant.org, principal.credential_id, metric, drawn.period, principal.root)

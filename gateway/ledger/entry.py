@@ -14,13 +14,15 @@ ENTRY_MAX = 512
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose use of `metric` in `period` it is: three counters, two where no credential is counted."""
+    """Whose use of `metric` in `period` it is: three counters, two where no credential is counted. That of a platform's
+    key (`root`) is counted over all tenants besides."""
 
     tenant: UUID
     org: str
     credential: str | None
     metric: str
     period: str
+    root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +35,16 @@ class Entry:
 
     def line(self) -> bytes:
         of = self.subject
-        return line_of([self.number, str(of.tenant), of.org, of.credential, of.metric, of.period, self.units])
+        root = [True] if of.root else []
+        return line_of([self.number, str(of.tenant), of.org, of.credential, of.metric, of.period, self.units, *root])
 
     @classmethod
     def of(cls, fields: object) -> Self:
         """What `line` has written. Raises ValueError for anything else."""
         match fields:
-            case [int(number), str(tenant), str(org), str() | None as credential, str(metric), str(period), int(units)]:
-                return cls(number, Subject(UUID(tenant), org, credential, metric, period), units)
+            case [int(number), str(tenant), str(org), str() | None as credential, str(metric), str(period), int(units), *root]:
+                if root in ([], [True]):
+                    return cls(number, Subject(UUID(tenant), org, credential, metric, period, bool(root)), units)
         raise ValueError("not an entry of a journal")
 
 

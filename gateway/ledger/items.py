@@ -16,13 +16,15 @@ from .lease import Lease
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Which counters move together: the bucket's two, and `field` of the hash `credential` where a credential is counted. All
-    expire at `expires`, in seconds since 1970."""
+    """Which counters move together: the bucket's two, and `field` of the hash `credential` where a credential is counted; of a
+    platform's key that of `over_all` too, its organization's hash: what it used for all tenants. All expire at `expires`, in
+    seconds since 1970."""
 
     bucket: QuotaBucket
     credential: str | None
     field: str
     expires: int
+    over_all: str | None = None
 
     @property
     def at(self) -> tuple[str, str]:
@@ -30,12 +32,15 @@ class Counters:
         return (self.bucket.tenant, self.bucket.org)
 
     def refunds(self, units: int) -> tuple[Sequence[Refund], Sequence[Refund]]:
-        """What takes back that so many were counted: of the tenant and its credential, of the organization."""
+        """What takes back that so many were counted: of the tenant and its credential, of the organization and its key."""
         bucket = self.bucket
-        of_tenant = [Refund(bucket.tenant, bucket.metric, units)]
+        of_tenant = [Refund(bucket.tenant, bucket.metric, units, daily=True)]
         if self.credential is not None:
             of_tenant.append(Refund(self.credential, self.field, units))
-        return of_tenant, [Refund(bucket.org, bucket.metric, units)]
+        of_org = [Refund(bucket.org, bucket.metric, units)]
+        if self.over_all is not None:
+            of_org.append(Refund(self.over_all, self.field, units))
+        return of_tenant, of_org
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,8 @@ class Commit:
         counters, epoch = self.counters, "" if self.lease is None else self.lease.epoch
         credential = 0 if counters.credential is None else index(counters.credential)
         amounts = (epoch, self.units, self.held, int(self.forced))
-        return ("commit", *counters.bucket.parts(index), *amounts, credential, counters.field, counters.expires)
+        over_all = 0 if counters.over_all is None else index(counters.over_all)
+        return ("commit", *counters.bucket.parts(index), *amounts, credential, over_all, counters.field, counters.expires)
 
     def answered(self, replies: Replies, asked: float, now: float) -> Iterable[Item]:
         if self.lease is not None:
@@ -85,16 +91,19 @@ class Commit:
 
 @dataclass(slots=True, eq=False)
 class Refund(Silent):
+    """`daily`: what it takes back was counted by day besides."""
+
     key: str
     field: str
     units: int
+    daily: bool = False
 
     @property
     def at(self) -> tuple[str, ...]:
         return (self.key,)
 
     def parts(self, index: Index) -> Sequence[Part]:
-        return ("refund", index(self.key), self.field, self.units)
+        return ("refund", index(self.key), self.field, self.units, int(self.daily))
 
 
 @dataclass(slots=True, eq=False)

@@ -86,8 +86,10 @@ def counters_of(keys: Keyspace, call: Call, bucket: QuotaBucket, period: str) ->
     credential = call.principal.credential_id
     if credential is None:
         return Counters(bucket, None, "", expiry_of(period))
-    key = keys.credential_usage(tenant_tag(call.require_customer().tenant.id), period)
-    return Counters(bucket, key, f"{bucket.metric} {credential}", expiry_of(period))
+    tenant = call.require_customer().tenant
+    key = keys.credential_usage(tenant_tag(tenant.id), period)
+    over_all = keys.credential_usage(org_tag(tenant.org), period) if call.principal.root else None
+    return Counters(bucket, key, f"{bucket.metric} {credential}", expiry_of(period), over_all)
 
 
 def record_keys(keys: Keyspace, record: Record) -> tuple[str, str]:

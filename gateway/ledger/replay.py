@@ -22,7 +22,7 @@ from .naming import expiry_of
 
 _log = logging.getLogger(__name__)
 
-_REPLAY = Script.load("gateway.ledger", "replay")
+_REPLAY = Script.load("gateway.ledger", "replay", before="buckets")
 _BATCH = 256
 _GROUPS = 10_000
 # Seconds; for as long as counters are kept it is known how far a journal was counted.
@@ -153,19 +153,22 @@ class Replay:
         names = self._store.keys
         keys = Keys(names, group)
         keys.index(names.journal(group, name))
-        sums: Counter[tuple[int, str, int]] = Counter()
+        sums: Counter[tuple[int, str, int, bool]] = Counter()
         for entry in entries:
             of, tag = entry.subject, tenant_tag(entry.subject.tenant)
             expires = expiry_of(of.period)
-            sums[keys.index(names.usage(tag, of.period)), of.metric, expires] += entry.units
-            sums[keys.index(names.usage(org_tag(of.org), of.period)), of.metric, expires] += entry.units
+            sums[keys.index(names.usage(tag, of.period)), of.metric, expires, True] += entry.units
+            sums[keys.index(names.usage(org_tag(of.org), of.period)), of.metric, expires, False] += entry.units
             if of.credential is not None:
                 key = keys.index(names.credential_usage(tag, of.period))
-                sums[key, f"{of.metric} {of.credential}", expires] += entry.units
-        args: list[Part] = [seen, entries[-1].number, _KEPT]
-        for (key, field, expires), units in sums.items():
+                sums[key, f"{of.metric} {of.credential}", expires, False] += entry.units
+            if of.credential is not None and of.root:
+                key = keys.index(names.credential_usage(org_tag(of.org), of.period))
+                sums[key, f"{of.metric} {of.credential}", expires, False] += entry.units
+        args: list[Part] = ["", seen, entries[-1].number, _KEPT]
+        for (key, field, expires, daily), units in sums.items():
             if key:
-                args += (key, field, units, expires)
+                args += (key, field, units, expires, int(daily))
         before = await self._store.data.run(_REPLAY, keys.named, args)
         assert isinstance(before, int)
         return before

@@ -88,7 +88,7 @@ def pending(act: Act, old: Record | None, new: Record, now: float) -> bytes:
         action = _QUOTA_UPDATED
     return canonical(
         {
-            "at": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "at": written_at(datetime.fromtimestamp(now, UTC)),
             "actor": act.actor.name,
             "action": action,
             "tenant": new.typeid if isinstance(new, Tenant) else None,
@@ -98,6 +98,11 @@ def pending(act: Act, old: Record | None, new: Record, now: float) -> bytes:
             "version": new.version,
         }
     )
+
+
+def written_at(instant: datetime) -> str:
+    """As entries tell it: instants in UTC, and texts that stand in the same order."""
+    return instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def chained(waiting: bytes, seq: int, prev: str) -> Entry:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .audit import CHUNK, KEPT, Audit
-from .audit_entry import Entry, digest
+from .audit_entry import Entry, canonical, digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,33 @@ async def verify(audit: Audit, org: str) -> Verdict:
     if last and not number:
         return Verdict(first, last, head, last, "not the entry that was written last")
     return Verdict(first, last, head)
+
+
+def verify_export(lines: Iterable[bytes], kept: str | None = None) -> Verdict:
+    """Check a trail that was exported, wherever it begins. What it lacks at its end is not seen, but where it does not reach to
+    the entry whose hash was `kept`."""
+    first, last, head = 0, 0, ""
+    reached = kept is None
+    for line in lines:
+        entry, seq = _exported(line)
+        first = first or max(seq, 1)
+        wanted = last + 1 if last else first
+        fault = _fault(entry, wanted, head if last or first == 1 else None)
+        if fault:
+            return Verdict(first if last else 0, last, head, wanted, "missing" if seq > wanted else fault)
+        last, head = wanted, entry.hash
+        reached = reached or head == kept
+    return Verdict(first, last, head) if reached else Verdict(first, last, head, last + 1, "missing")
+
+
+def _exported(line: bytes) -> tuple[Entry, int]:
+    """The entry on a line, and the number that it claims; an entry that holds for nothing where the line is none."""
+    try:
+        fields = json.loads(line)
+        told, seq = fields.pop("hash"), int(fields["seq"])
+        return Entry(canonical(fields), str(told)), seq
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return Entry(b"", ""), 0
 
 
 def _fault(entry: Entry, number: int, prev: str | None) -> str:

@@ -164,7 +164,7 @@ class Identity(Model):
     """First part of API keys: `tg_live_…`."""
 
 
-Builtin = Literal["billing_plan", "jwks", "keys", "openapi", "tenants", "webhooks"]
+Builtin = Literal["audit", "billing_plan", "jwks", "keys", "openapi", "tenants", "usage", "webhooks"]
 """What can be mounted: the names in gateway.api.platform.catalogue."""
 
 

@@ -87,11 +87,12 @@ class Keyspace:
         return self._key("tenants") if org is None else self._key(org_tag(org), "tenants")
 
     def usage(self, tag: str, period: str) -> str:
-        """Hash: units by metric, of a tenant or an organization in a period, as far as they are counted."""
+        """Hash: units by metric, of a tenant or an organization in a period, as far as they are counted; of a tenant by
+        metric and day besides."""
         return self._key(tag, "usage", period)
 
     def credential_usage(self, tag: str, period: str) -> str:
-        """Hash: units by metric and credential, of a tenant in a period."""
+        """Hash: units by metric and credential, of a tenant in a period; of an organization those of its own keys."""
         return self._key(tag, "usage-by-credential", period)
 
     def rate(self, tag: str, scope: str, name: str, subject: str) -> str:
@@ -193,6 +194,10 @@ class Keyspace:
     def quota_told(self, org: str, tenant: UUID, metric: str, period: str, cap: int) -> str:
         """String that exists when webhooks were told that a tenant has used up this cap in this period."""
         return self._key(org_tag(org), "quota-told", str(tenant), metric, period, str(cap))
+
+    def billed(self, tag: str, period: str) -> str:
+        """Hash: what of a tenant's use in a period was told to those who bill it, by receiver, metric and day."""
+        return self._key(tag, "billed", period)
 
     def named(self, name: str) -> str:
         """A value that the gateway itself keeps, of which there is one."""

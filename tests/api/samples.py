@@ -13,6 +13,7 @@ from gateway.api.apis import operator_document
 from gateway.api.operator.app import operator_app
 from gateway.api.operator.catalogue import operator_endpoints
 from gateway.api.parts import Parts
+from gateway.billing.billed import Billed
 from gateway.ledger.resources import Resources
 from gateway.ledger.usage import Usage
 from gateway.registry.key_index import KeyIndex
@@ -83,6 +84,7 @@ def parts_of(registry: Registry) -> Parts:
         revocations=registry.revocations,
         resources=Resources(registry.store, ["users", "departments"]),
         usage=Usage(registry.store),
+        billed=Billed(registry.store, Usage(registry.store), registry.clock.now),
         audit=registry.audit,
         answers=registry.answers,
         webhooks=registry.webhooks,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ledger.entry import ENTRY_MAX, Subject
+from gateway.ledger.entry import ENTRY_MAX, Entry, Subject, read_line
 from gateway.ledger.journal import Journal, JournalFull, NotOurs
 from tests.samples import ACME
 
@@ -127,7 +127,7 @@ def test_room_that_is_reserved_is_nobody_elses(create):
 def test_no_entry_takes_more_than_is_reserved_for_it(create, tmp_path):
     journal = create()
     empty = path_of(tmp_path).stat().st_size
-    journal.append(Subject(ACME.id, "o" * 63, "k" * 64, "m" * 63, "2040-05"), -(1 << 53))
+    journal.append(Subject(ACME.id, "o" * 63, "k" * 64, "m" * 63, "2040-05", root=True), -(1 << 53))
     assert path_of(tmp_path).stat().st_size - empty <= ENTRY_MAX
 
 
@@ -237,3 +237,17 @@ def test_one_that_was_counted_while_it_was_opened_is_not_read(create, tmp_path, 
     monkeypatch.setattr(fcntl, "flock", lock_late)
     with pytest.raises(NotOurs):
         Journal.adopt(path, STORE)
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_an_entry_says_whether_it_is_a_platforms(root: bool) -> None:
+    entry = Entry(1, replace(SUBJECT, root=root), 3)
+    assert Entry.of(read_line(entry.line())) == entry
+
+
+@pytest.mark.parametrize("more", [["yes"], [False], [True, True]])
+def test_what_says_more_is_no_entry(more: list[object]) -> None:
+    fields = read_line(Entry(1, SUBJECT, 3).line())
+    assert isinstance(fields, list)
+    with pytest.raises(ValueError, match="not an entry"):
+        Entry.of([*fields, *more])

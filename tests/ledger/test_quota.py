@@ -46,6 +46,21 @@ async def test_three_counters_move_together(ledger: Ledger, usage: Usage) -> Non
     assert await usage.by_credential(ACME_ID, PERIOD) == {"key_1": {"emails": 3, "sms": 1}}
 
 
+async def test_a_platforms_key_is_counted_over_all_tenants_too(ledger: Ledger, usage: Usage) -> None:
+    acme, globex = samples.call(samples.ROOT_KEY), samples.call(samples.ROOT_KEY, samples.GLOBEX)
+    failed = await granted(ledger, Quota("emails", 10, 10, units=4), call=acme)
+    receipt = ledger.count(failed.charge, None)
+    assert receipt is not None
+    await receipt.wait()
+    assert await usage.by_platform_key("main", PERIOD) == {"key_2": {"emails": 4}}
+    await ledger.settle(failed.charge, Outcome.REFUND)
+    await served(ledger, Quota("emails", 10, 10, units=3), call=acme)
+    await served(ledger, Quota("emails", 10, 10, units=2), call=globex)
+    await served(ledger, Quota("emails", 10, 10))
+    assert await usage.by_platform_key("main", PERIOD) == {"key_2": {"emails": 5}}
+    assert await usage.by_credential(ACME_ID, PERIOD) == {"key_1": {"emails": 1}, "key_2": {"emails": 3}}
+
+
 async def test_a_credential_without_an_id_is_counted_for_its_tenant_and_organization(ledger: Ledger, usage: Usage) -> None:
     await served(ledger, Quota("emails", 10, 10), call=samples.call(samples.JWT))
     assert await usage.of_tenant(ACME_ID, PERIOD) == {"emails": 1}

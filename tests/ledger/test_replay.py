@@ -65,6 +65,15 @@ async def test_all_three_counters_move_and_the_journal_is_empty(replay, journal,
     assert expires > 0, "counters of a month must not stay for ever"
 
 
+async def test_a_platforms_key_is_counted_over_all_tenants_too(replay, journal, usage):
+    root = replace(SUBJECT, root=True)
+    journal.append(root, 3)
+    journal.append(replace(root, tenant=GLOBEX.id), 4)
+    journal.append(replace(SUBJECT, credential="key_9"), 5)
+    await replay.count_own()
+    assert await usage.by_platform_key("main", PERIOD) == {"key_1": {"messages": 7}}
+
+
 async def test_what_was_taken_back_is_not_counted(replay, journal, usage):
     journal.append(SUBJECT, 3)
     journal.append(SUBJECT, 2)

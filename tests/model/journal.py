@@ -121,6 +121,10 @@ class Journal:
         usage = self.workers[0].store.keys.usage(tag, period_of(self.clock.now()))
         return self.server.standing().get(f"{usage} {metric}", 0)
 
+    def counted_by_day(self, tenant_id: UUID, metric: str) -> int:
+        usage = self.workers[0].store.keys.usage(tenant_tag(tenant_id), period_of(self.clock.now()))
+        return sum(units for name, units in self.server.standing().items() if name.startswith(f"{usage} {metric} "))
+
     def denied(self, request: Request, standings: Iterable[Standing]) -> None:
         """While nothing fails, there has to be a reason."""
         if self.clock.monotonic() - self.troubled_until < _FORGOTTEN:
@@ -178,6 +182,7 @@ class Journal:
         counted = self.counted(tenant_tag(tenant_id), metric)
         assert counted >= delivered, f"I2: {delivered} {metric} delivered, {counted} counted"
         assert counted <= most, f"I6: {most} {metric} used, {counted} counted"
+        assert self.counted_by_day(tenant_id, metric) == counted, "the days do not have what the month has"
         return (delivered, most) if self.sharded else (counted, counted)
 
     @property

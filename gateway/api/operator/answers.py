@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from gateway.api.shape import Shape
 from gateway.api.tenant_fields import ALIASED_CAP, QUOTA_ALIAS
+from gateway.api.trail import EntryShown
 from gateway.tenancy.plan import Metric
 from gateway.tenancy.tenant import Status
 
@@ -73,21 +74,10 @@ class Reencrypted(Shape):
 
 
 class EntriesShown(Shape):
-    entries: list[dict[str, Any]]
-    """The newest first; docs/operator-api.md describes an entry."""
+    entries: list[EntryShown]
+    """The newest first."""
     next_before: int | None
     """Continues the search; null at its end."""
-
-
-class TrailShown(Shape):
-    org: str
-    intact: bool
-    first_seq: int
-    last_seq: int
-    head: str
-    """Hash of the last entry: keep it elsewhere."""
-    broken_seq: int | None
-    fault: str | None
 
 
 def caps_of(metrics: Iterable[Metric]) -> list[str]:

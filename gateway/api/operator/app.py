@@ -57,6 +57,7 @@ def _received(request: Request, content: bytes) -> Received:
         content,
         _joined(request, "if-match"),
         _joined(request, "idempotency-key"),
+        _joined(request, "accept"),
     )
 
 

@@ -1,29 +1,34 @@
-"""The operator API's calls about the audit trail: search it, and check that it is whole."""
+"""The operator API's calls about the audit trail: search it, check that it is whole, and take it elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from gateway.api.body import invalid
 from gateway.api.endpoint import Answered, Asked, Endpoint, Example, endpoint
-from gateway.api.parameters import Input, Nothing, Number, TenantId
+from gateway.api.parameters import Input, Nothing, Number
 from gateway.api.parts import Parts
-from gateway.registry.audit_entry import ACTIONS, Entry, tenant_of
+from gateway.api.pieces import Pieces
+from gateway.api.trail import (
+    EXAMPLE_ENTRY,
+    EXAMPLE_VERDICT,
+    JSON_LINES,
+    After,
+    EntryShown,
+    Sought,
+    VerdictShown,
+    entry_shown,
+    export,
+    matching,
+    verdict_shown,
+)
 from gateway.registry.audit_verify import verify
 
-from . import examples
-from .answers import EntriesShown, TrailShown
+from .answers import EntriesShown
 
 _MAX_PAGE = 500
-
-
-def _action(name: str) -> str:
-    if name not in ACTIONS:
-        raise ValueError(f"must be one of: {', '.join(ACTIONS)}")
-    return name
 
 
 class Trail(Input):
@@ -32,11 +37,13 @@ class Trail(Input):
     org: str | None = None
 
 
-class Search(Trail):
-    tenant_id: TenantId | None = None
-    action: Annotated[str, AfterValidator(_action)] | None = None
+class Search(Trail, Sought):
     limit: Annotated[int, Number, Field(ge=1, le=_MAX_PAGE)] = 100
     before: Annotated[int, Number, Field(ge=1)] | None = None
+
+
+class TrailAfter(Trail, After):
+    pass
 
 
 class _Calls:
@@ -45,23 +52,18 @@ class _Calls:
 
     async def fetch(self, asked: Asked[Search, Nothing]) -> Answered:
         search = asked.parameters
-        page = await self._audit.search(self._org(search), search.limit, search.before, _matching(search))
-        entries = [{**entry.fields(), "hash": entry.hash} for entry in page.entries]
+        page = await self._audit.search(self._org(search), search.limit, search.before, matching(search))
+        entries = [entry_shown(entry) for entry in page.entries]
         return Answered({"entries": entries, "next_before": page.before}, "Audit entries fetched.")
 
     async def check(self, asked: Asked[Trail, Nothing]) -> Answered:
         org = self._org(asked.parameters)
         verdict = await verify(self._audit, org)
-        shown = {
-            "org": org,
-            "intact": verdict.broken is None,
-            "first_seq": verdict.first,
-            "last_seq": verdict.last,
-            "head": verdict.head,
-            "broken_seq": verdict.broken,
-            "fault": verdict.fault or None,
-        }
-        return Answered(shown, "The trail is intact." if verdict.broken is None else "The trail is broken.")
+        told = "The trail is intact." if verdict.broken is None else "The trail is broken."
+        return Answered(verdict_shown(org, verdict), told)
+
+    async def export(self, asked: Asked[TrailAfter, Nothing]) -> Pieces:
+        return export(self._audit, self._org(asked.parameters), asked.parameters.after)
 
     def _org(self, trail: Trail) -> str:
         org = self._orgs[0] if trail.org is None else trail.org
@@ -82,7 +84,7 @@ def audit_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             parameters=Search,
             body=Nothing,
             answer=EntriesShown,
-            example=Example(examples.ENTRIES, parameters={"action": "tenant.suspended"}),
+            example=Example({"entries": [EXAMPLE_ENTRY], "next_before": None}, parameters={"action": "tenant.suspended"}),
         ),
         endpoint(
             "GET",
@@ -92,18 +94,19 @@ def audit_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
             summary="Check that an audit trail is as it was written",
             parameters=Trail,
             body=Nothing,
-            answer=TrailShown,
-            example=Example(examples.TRAIL),
+            answer=VerdictShown,
+            example=Example(EXAMPLE_VERDICT),
+        ),
+        endpoint(
+            "GET",
+            "/export/audit",
+            calls.export,
+            name="exportAudit",
+            summary="Read an audit trail, the oldest entry first, one to a line",
+            parameters=TrailAfter,
+            body=Nothing,
+            answer=EntryShown,
+            media=(JSON_LINES,),
+            example=Example(EXAMPLE_ENTRY, parameters={"after": "41"}),
         ),
     )
-
-
-def _matching(asked: Search) -> Callable[[Entry], bool] | None:
-    if asked.tenant_id is None and asked.action is None:
-        return None
-
-    def match(entry: Entry) -> bool:
-        fields = entry.fields()
-        return asked.action in (None, fields["action"]) and asked.tenant_id in (None, tenant_of(fields))
-
-    return match

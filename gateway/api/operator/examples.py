@@ -32,30 +32,3 @@ TENANT: Mapping[str, object] = {
 SECRET = {"tenant_id": ID, "tenant_secret": "sk_…", "rotated_at": "2026-06-21T11:00:00Z"}
 WIDGET_KEY = {"tenant_id": ID, "widget_public_key": "pk_…", "rotated_at": "2026-06-21T11:05:00Z"}
 RESOURCES: Mapping[str, object] = {"tenant_id": ID, "resources": {"users": {"cap": 5, "used": 3, "reserved": 0}}}
-ENTRIES: Mapping[str, object] = {
-    "entries": [
-        {
-            "seq": 42,
-            "at": "2026-06-21T11:00:00.000000Z",
-            "actor": "ops",
-            "action": "tenant.suspended",
-            "tenant": "tnt_01kj9je6hbfgyrwkttbdjcv7gf",
-            "org": "demo",
-            "request_id": "01a20c48221975d787265c7e3ad07e75",
-            "metadata": {"reason": "Non-payment"},
-            "version": 1782039600000000,
-            "prev": "9f86d081…",
-            "hash": "60303ae2…",
-        }
-    ],
-    "next_before": None,
-}
-TRAIL = {
-    "org": "demo",
-    "intact": True,
-    "first_seq": 1,
-    "last_seq": 42,
-    "head": "60303ae2…",
-    "broken_seq": None,
-    "fault": None,
-}

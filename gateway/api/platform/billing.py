@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.api.bound import BoundShown, bound
 from gateway.api.endpoint import Answered, Asked, Endpoint, Example, endpoint
 from gateway.api.parameters import Nothing
 from gateway.api.parts import Parts
@@ -20,14 +21,6 @@ class RateShown(Shape):
     count: int
     window_seconds: int
     burst: int
-
-
-class BoundShown(Shape):
-    cap: int | None
-    """null: unlimited."""
-    used: int
-    remaining: int | None
-    """0 where the cap was lowered below what is used."""
 
 
 class LimitsShown(Shape):
@@ -110,10 +103,6 @@ _EXAMPLE: dict[str, Any] = {
     },
     "features": {"recording": True, "ai_transcription": True},
 }
-
-
-def bound(cap: int | None, used: int) -> dict[str, int | None]:
-    return {"cap": cap, "used": used, "remaining": None if cap is None else max(0, cap - used)}
 
 
 def _rate(rate: RateLimit | None) -> dict[str, object] | None:

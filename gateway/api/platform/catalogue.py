@@ -11,21 +11,25 @@ from gateway.api.mount import Mounted
 from gateway.api.parts import Parts
 from gateway.settings.schema import RouteSettings
 
+from .audit import audit_endpoints
 from .billing import billing_endpoints
 from .jwks import jwks_endpoints
 from .keys import key_endpoints
 from .openapi import openapi_endpoints
 from .tenant_lifecycle import tenant_lifecycle_endpoints
 from .tenants import tenant_endpoints
+from .usage import tenant_usage_endpoint, usage_endpoints
 from .webhooks import webhook_endpoints
 
 
 def platform_groups(parts: Parts) -> Mapping[str, tuple[Endpoint, ...]]:
     return {
+        "audit": audit_endpoints(parts),
         "billing_plan": billing_endpoints(parts),
         "jwks": jwks_endpoints(parts.jwks),
         "keys": key_endpoints(parts),
-        "tenants": (*tenant_endpoints(parts), *tenant_lifecycle_endpoints(parts)),
+        "tenants": (*tenant_endpoints(parts), *tenant_lifecycle_endpoints(parts), tenant_usage_endpoint(parts)),
+        "usage": usage_endpoints(parts),
         "webhooks": webhook_endpoints(parts),
     }
 

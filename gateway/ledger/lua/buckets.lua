@@ -268,3 +268,31 @@ local function lend_quota(quota, epoch, amount, idle)
   lend(quota.of_tenant, epoch, amount, idle)
   lend(quota.of_org, epoch, amount, idle)
 end
+
+-- What was counted of a tenant stands in its usage hash by metric, and by day besides, as `<metric> <day since 1970>`: the day of
+-- the store's clock on which it was counted. Negative `units` were counted today or, around midnight, before.
+
+local DAY = 86400000000
+local DAYS_BACK = 62
+
+local of_today
+
+local function count_day(key, metric, units)
+  local today = math.floor(now / DAY)
+  if units > 0 then
+    of_today = of_today or string.format(' %.0f', today)
+    redis.call('HINCRBY', key, metric .. of_today, units)
+    return
+  end
+  for day = today, today - DAYS_BACK, -1 do
+    if units == 0 then
+      return
+    end
+    local field = string.format('%s %.0f', metric, day)
+    local back = math.min(-units, tonumber(redis.call('HGET', key, field) or '0'))
+    if back > 0 then
+      redis.call('HINCRBY', key, field, -back)
+      units = units + back
+    end
+  end
+end

@@ -14,10 +14,11 @@
 -- ARGV[5]  milliseconds after which a lease that was not renewed is forgotten
 -- then one after the other, each starting with its kind; what each adds to the answer stands behind the arrow
 --   commit  tenant_key, org_key, lent of the tenant (two), of the organization (two), metric, cap, org_cap, epoch, units, held,
---           forced, credential_key, credential_field, expires -> 1, or 0 where it was refused
+--           forced, credential_key, over_all_key, credential_field, expires -> 1, or 0 where it was refused
 --             `held` of the epoch's units, and what goes beyond them, are used. Those of an epoch that has ended were free since:
 --             they are counted where there is still room, or where that is `forced` (1).
---   refund  key, field, units: of a usage hash; never below 0, and none is made where there is none
+--   refund  key, field, units, daily: of a usage hash; never below 0, and none is made where there is none. `daily` (1): of the
+--           day's share too
 --   used    rate (see admit.lua), epoch, used, age: cells that were used since
 --   back    lent (two), lent (two), epoch, units, busy: units come back; busy (1): the epoch has no idle ones any more
 --   keep    lent (two), lent (two), milliseconds, epoch, held, most -> 1 while the epoch stands
@@ -63,7 +64,7 @@ end
 function item.commit()
   local quota, epoch = take_quota(), take_text()
   local units, held, forced = take_number(), take_number(), take_number() == 1
-  local credential, field, expires = take_key(), take_text(), take_text()
+  local credential, over_all, field, expires = take_key(), take_key(), take_text(), take_text()
   quota_ended(quota)
   local late_of_tenant = held - give_back(quota.of_tenant, epoch, held)
   local late_of_org = held - give_back(quota.of_org, epoch, held)
@@ -78,16 +79,23 @@ function item.commit()
     end
   end
   count(quota.tenant, quota.metric)
+  if quota.tenant then
+    count_day(quota.tenant, quota.metric, units)
+  end
   count(quota.org, quota.metric)
   count(credential, field)
+  count(over_all, field)
   tell(1)
 end
 
 function item.refund()
-  local key, field, units = take_key(), take_text(), take_number()
-  local counted = tonumber(redis.call('HGET', key, field) or '0')
-  if counted > 0 then
-    redis.call('HINCRBY', key, field, -math.min(counted, units))
+  local key, field, units, daily = take_key(), take_text(), take_number(), take_number() == 1
+  local back = math.min(units, tonumber(redis.call('HGET', key, field) or '0'))
+  if back > 0 then
+    redis.call('HINCRBY', key, field, -back)
+    if daily then
+      count_day(key, field, -back)
+    end
   end
 end
 

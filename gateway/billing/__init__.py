@@ -1,0 +1,1 @@
+"""Use as those who bill it take it, each unit once."""
