@@ -58,14 +58,11 @@ class Passage:
         self._exchange: Exchange | None = None
         self._asking: asyncio.Task[None] | None = None
         self._successor: Handler | None = None
-        self._closed = False
-        self._room = 0
+        self._closed, self._room, self._sent = False, 0, 0
         # Whether the body has been, or is being: an answer that is given without it ends the connection.
         self._was_read = head.length == 0
         self._received = 0 if body is None else len(body)
-        self._sent = 0
-        # Of the answer: its status, its head as long as that must not leave, and what is left of its body.
-        self._status = 0
+        self._status = 0  # of the answer; its head as long as that must not leave, and what is left of its body
         self._start: list[tuple[bytes, bytes]] | None = None
         self._receipt: Receipt | None = None
         self._left: int | None = None
@@ -75,16 +72,12 @@ class Passage:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
-        if error is None:
-            return False
         if isinstance(error, Refused | UpstreamAborted):
             self._fail(error)
-            return True
-        if not isinstance(error, Exception):
-            return False
-        _log.exception("request failed", exc_info=error, extra={"request_id": self._transaction.request_id})
-        self._fail(Refused(INTERNAL_ERROR))
-        return True
+        elif isinstance(error, Exception):
+            _log.exception("request failed", exc_info=error, extra={"request_id": self._transaction.request_id})
+            self._fail(Refused(INTERNAL_ERROR))
+        return isinstance(error, Exception)
 
     # The decision
 
@@ -187,14 +180,22 @@ class Passage:
 
     def head(self, answer: ResponseHead) -> None:
         with self:
-            exchange, transaction = self._exchange, self._transaction
-            assert exchange is not None
-            self._receipt = transaction.responded(answer, exchange.timings) or self._receipt
-            self._left = 0 if self._head.method == "HEAD" else answer.length
-            self._status = answer.status
-            self._start = answer_fields(answer.fields, transaction.answer_headers, transaction.request_id)
+            self._note(answer, 0 if self._head.method == "HEAD" else answer.length)
             if self._receipt is None or self._left != 0:
                 self._begin_answer()
+
+    def whole(self, answer: ResponseHead, body: bytes) -> None:
+        """An answer of which nothing leaves before `complete`."""
+        with self:
+            self._note(answer, 0)
+            self._held, self._sent = body, len(body)
+
+    def _note(self, answer: ResponseHead, left: int | None) -> None:
+        transaction = self._transaction
+        assert self._exchange is not None
+        self._receipt = transaction.responded(answer, self._exchange.timings) or self._receipt
+        self._left, self._status = left, answer.status
+        self._start = answer_fields(answer.fields, transaction.answer_headers, transaction.request_id)
 
     def _begin_answer(self) -> None:
         fields, self._start = self._start, None

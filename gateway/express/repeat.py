@@ -183,6 +183,5 @@ class Repeat:
         passage = Passage(self._carriage, connection, head, self._body, self._block, self._request_id)
         passage.take_over(self._exchange, admission, flow.answer_headers, self._started, self._receipt)
         if self._answer is not None:
-            passage.head(self._answer)
-            passage.data(self._held)
+            passage.whole(self._answer, self._held)
         return passage
