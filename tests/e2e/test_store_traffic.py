@@ -41,6 +41,7 @@ KEPT = {
     "widget",
     "origin",
     "durable",
+    "words",
 }
 
 
