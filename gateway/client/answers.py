@@ -1,0 +1,50 @@
+"""What is answered, as it comes over the wire: field by field what the OpenAPI document says, which a test compares."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+Status = Literal["active", "suspended", "archived", "provisioning", "read_only"]
+Environment = Literal["live", "test"]
+
+
+class Tenant(TypedDict):
+    """Its caps stand beside these: `monthly_email_cap` and those of the other metrics, null where there is none."""
+
+    id: str
+    slug: str
+    external_ref: str | None
+    name: str
+    status: Status
+    suspend_reason: str | None
+    plan: str
+    region: str | None
+    created_at: str
+    updated_at: str
+
+
+class NewTenant(TypedDict):
+    name: str
+    slug: NotRequired[str | None]
+    external_ref: NotRequired[str | None]
+    plan: NotRequired[str | None]
+    region: NotRequired[str | None]
+
+
+class TenantChange(TypedDict, total=False):
+    name: str
+    plan: str
+    region: str | None
+
+
+class Plan(TypedDict):
+    """The caller's own; see `GET /api/v1/billing/plan`."""
+
+    tenant_id: str
+    tenant: str
+    plan: str
+    period: str
+    resets_at: str
+    # Any: JSON of several levels.
+    limits: dict[str, Any]
+    features: dict[str, bool]

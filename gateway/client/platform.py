@@ -1,0 +1,84 @@
+"""The platform's API, on the public listener."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self, Unpack
+
+import httpx
+
+from .answers import NewTenant, Plan, Tenant, TenantChange
+from .connection import Connection, Pause
+
+
+class Client:
+    """`key` is an API key, of a platform or of a tenant. `prefix` is where gateway.yaml mounts the API.
+
+    Every method raises Refusal and Unreachable. A POST gets an `Idempotency-Key` and is sent again where its answer was lost.
+    `timeout` is in seconds, for one attempt. `pause` waits for some seconds between two.
+
+        async with Client("https://api.example.com", key) as client:
+            tenant = await client.tenants.create(name="Acme Corp", external_ref="cust_12345")
+            async for tenant in client.tenants.list():
+                print(tenant["slug"])
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        *,
+        prefix: str = "/api/v1",
+        timeout: float = 30.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+        pause: Pause = asyncio.sleep,
+    ) -> None:
+        headers = {"X-Api-Key": key}
+        self._connection = Connection(base_url + prefix, headers, timeout=timeout, transport=transport, pause=pause)
+        self.tenants = Tenants(self._connection)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._connection.http.aclose()
+
+    async def plan(self, tenant: str | None = None) -> Plan:
+        """Plan, limits, features and use of the key's tenant; with a platform's key, of the `tenant` with this slug."""
+        headers = {} if tenant is None else {"X-Tenant": tenant}
+        plan: Plan = await self._connection.send("GET", "/billing/plan", headers=headers)
+        return plan
+
+
+class Tenants:
+    """The tenants of an organization; a tenant's own key sees itself. An id is taken in both of its forms."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def create(self, **fields: Unpack[NewTenant]) -> Tenant:
+        tenant: Tenant = await self._connection.send("POST", "/tenants", body=fields)
+        return tenant
+
+    def list(self) -> AsyncIterator[Tenant]:
+        """The newest first, page by page as they are asked for."""
+        return self._connection.each("/tenants", {"limit": 100})
+
+    async def get(self, tenant_id: str) -> Tenant:
+        return (await self.tagged(tenant_id))[0]
+
+    async def tagged(self, tenant_id: str) -> tuple[Tenant, str]:
+        """A tenant with its `ETag`, for `update`."""
+        answer = await self._connection.answer("GET", f"/tenants/{tenant_id}")
+        return answer.json(), answer.headers["etag"]
+
+    async def update(self, tenant_id: str, *, if_match: str | None = None, **fields: Unpack[TenantChange]) -> Tenant:
+        """With `if_match`, an `ETag`: only if nobody has changed it since, else Refusal PRECONDITION_FAILED."""
+        headers = {} if if_match is None else {"If-Match": if_match}
+        tenant: Tenant = await self._connection.send("PATCH", f"/tenants/{tenant_id}", body=fields, headers=headers)
+        return tenant

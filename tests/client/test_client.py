@@ -1,0 +1,100 @@
+"""The client against a whole gateway: its methods do what their names say, and its types are those of the document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.client import Client, Refusal, answers
+from tests.api.public import Platform
+
+ID = "tnt_01kj9je6hbfgyrwkttbdjcv7gf"
+Call = Callable[[Client], Awaitable[object] | AsyncIterator[object]]
+
+CALLS: Mapping[str, Call] = {
+    "createTenant": lambda client: client.tenants.create(name="Acme"),
+    "listTenants": lambda client: client.tenants.list(),
+    "getTenant": lambda client: client.tenants.get(ID),
+    "updateTenant": lambda client: client.tenants.update(ID, name="Acme"),
+    "getBillingPlan": lambda client: client.plan(),
+}
+TYPES: Mapping[str, type] = {
+    "Tenant": answers.Tenant,
+    "NewTenant": answers.NewTenant,
+    "TenantChange": answers.TenantChange,
+    "PlanShown": answers.Plan,
+}
+
+
+@pytest.fixture
+async def document(platform: Platform) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = (await platform.root.get("/openapi.json")).json()
+    return document
+
+
+async def made(call: Call) -> httpx.Request:
+    """The request that a method makes."""
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"data": [], "next_cursor": None}, headers={"ETag": '"1"'})
+
+    async with Client("http://gateway.test", "key", transport=httpx.MockTransport(answer)) as client:
+        called = call(client)
+        if isinstance(called, AsyncIterator):
+            assert [one async for one in called] == []
+        else:
+            await called
+    (request,) = seen
+    return request
+
+
+async def test_each_method_makes_the_call_that_the_document_describes(document: Mapping[str, Any]) -> None:
+    for name, call in CALLS.items():
+        described = [
+            (method, path, operation)
+            for path, item in document["paths"].items()
+            for method, operation in item.items()
+            if operation["operationId"] == name
+        ]
+        ((method, path, operation),) = described
+        request = await made(call)
+        assert request.method == method.upper(), name
+        assert re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), request.url.path), name
+        known = {one["name"] for one in operation["parameters"] if one["in"] == "query"}
+        assert {*request.url.params} <= known, name
+
+
+async def test_each_type_has_the_fields_that_the_document_describes(document: Mapping[str, Any]) -> None:
+    for name, kind in TYPES.items():
+        described = {
+            field for field in document["components"]["schemas"][name]["properties"] if not field.startswith("monthly_")
+        }
+        assert described == {*kind.__annotations__}, name
+
+
+async def test_a_tenant_is_made_found_and_changed(client: Client) -> None:
+    made = await client.tenants.create(name="Acme Corp", external_ref="cust_1")
+    assert (made["slug"], made["external_ref"]) == ("acme-corp", "cust_1")
+    shown, etag = await client.tenants.tagged(made["id"])
+    assert shown == made
+    changed = await client.tenants.update(made["id"], if_match=etag, plan="pro")
+    assert changed["plan"] == "pro"
+    with pytest.raises(Refusal) as raised:
+        await client.tenants.update(made["id"], if_match=etag, plan="free")
+    assert raised.value.code == "PRECONDITION_FAILED"
+
+
+async def test_a_list_has_every_tenant_once(client: Client, platform: Platform) -> None:
+    made = [(await platform.tenant(f"Tenant {number}")).typeid for number in range(120)]
+    assert [tenant["id"] async for tenant in client.tenants.list()] == made[::-1]
+
+
+async def test_a_platforms_key_sees_the_plan_of_the_tenant_that_it_names(client: Client, platform: Platform) -> None:
+    tenant = await platform.tenant(plan="pro")
+    assert (await client.plan(tenant.slug))["plan"] == "pro"
