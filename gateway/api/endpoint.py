@@ -119,8 +119,8 @@ class Endpoint:
 
     `scope`: what the caller's credential must hold; None: nothing. `platform_only`: with what a credential that is bound to a
     tenant is refused; None: it is let in. `errors` are the refusals that are special to it; with PRECONDITION_FAILED among them
-    it heeds `If-Match`. `media`: types of the answer beside JSON. `tagged`: its answers have an `ETag`. `bind` checks the
-    input, and gives what does the work. Made by `endpoint`.
+    it heeds `If-Match`. `media`: types of the answer beside JSON; without an `answer`, in its place. `tagged`: its answers have
+    an `ETag`. `bind` checks the input, and gives what does the work. Made by `endpoint`.
     """
 
     method: Method
@@ -158,7 +158,7 @@ def endpoint(
     media: tuple[str, ...] = (),
     tagged: bool = False,
 ) -> Endpoint:
-    """`parameters` has a field for each of the path's and the query's; `Nothing` stands for none, of a body too."""
+    """`parameters` has a field for each of the path's and the query's; `Nothing` stands for none, of body and answer too."""
 
     def bind(received: Received) -> Ready:
         """Raises Refused: INVALID_BODY, BAD_REQUEST; NOT_FOUND where the path names nothing that can exist."""

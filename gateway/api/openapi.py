@@ -188,7 +188,7 @@ def _answer(api: Api, endpoint: Endpoint, models: _Models) -> Schema:
         properties = {"status_code": {"const": endpoint.status}, "data": schema, "message": {"type": "string"}}
         schema = {"type": "object", "required": [*properties], "properties": properties}
         shown = {"status_code": endpoint.status, "data": shown, "message": f"{endpoint.summary}."}
-    content: Schema = {"application/json": {"schema": schema, "example": shown}}
+    content: Schema = {} if endpoint.answer is Nothing else {"application/json": {"schema": schema, "example": shown}}
     content |= {media: {"schema": {"type": "string"}} for media in endpoint.media}
     answer: Schema = {"description": endpoint.summary, "content": content, "headers": dict(api.headers)}
     if endpoint.tagged:

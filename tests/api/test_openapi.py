@@ -115,7 +115,7 @@ def test_what_may_be_refused_is_said_by_status(api: tuple[Document, list[Endpoin
 
 
 def test_what_can_be_mounted_is_what_there_is(registry: Registry) -> None:
-    assert {*platform_groups(parts_of(registry)), "openapi"} == set(get_args(Builtin))
+    assert {*platform_groups(parts_of(registry)), "openapi", "docs"} == set(get_args(Builtin))
 
 
 async def test_the_operators_document_is_served_without_a_key(operator: Operator) -> None:
