@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 from uuid import UUID
@@ -68,6 +68,14 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """Of a call that carries the whole state: the key that secrets are sealed with, and the body as it comes in."""
+
+    key: str | None = field(repr=False)
+    content: AsyncIterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Asked(Generic[P, B]):
     """`parameters` are those of path and query. `condition` is for changes: see Condition.check."""
 
@@ -75,6 +83,11 @@ class Asked(Generic[P, B]):
     parameters: P
     body: B
     condition: Condition = field(default_factory=Condition)
+    transfer: Transfer | None = None
+
+    def require_transfer(self) -> Transfer:
+        assert self.transfer is not None, "the endpoint is not declared as a transfer"
+        return self.transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +110,7 @@ class Received:
     content: bytes = field(repr=False)
     if_match: str | None = None
     idempotency_key: str | None = None
+    transfer: Transfer | None = None
 
 
 Outcome = Answered | Response
@@ -120,7 +134,8 @@ class Endpoint:
     `scope`: what the caller's credential must hold; None: nothing. `platform_only`: with what a credential that is bound to a
     tenant is refused; None: it is let in. `errors` are the refusals that are special to it; with PRECONDITION_FAILED among them
     it heeds `If-Match`. `media`: types of the answer beside JSON; without an `answer`, in its place. `tagged`: its answers have
-    an `ETag`. `bind` checks the input, and gives what does the work. Made by `endpoint`.
+    an `ETag`. `transfer`: it carries the whole state, whose form has the type `media`, by an operator; such a POST may be sent
+    again as it is. `bind` checks the input, and gives what does the work. Made by `endpoint`.
     """
 
     method: Method
@@ -138,6 +153,7 @@ class Endpoint:
     errors: tuple[Problem, ...] = ()
     media: tuple[str, ...] = ()
     tagged: bool = False
+    transfer: bool = False
 
 
 def endpoint(
@@ -157,6 +173,7 @@ def endpoint(
     errors: tuple[Problem, ...] = (),
     media: tuple[str, ...] = (),
     tagged: bool = False,
+    transfer: bool = False,
 ) -> Endpoint:
     """`parameters` has a field for each of the path's and the query's; `Nothing` stands for none, of body and answer too."""
 
@@ -167,6 +184,7 @@ def endpoint(
             read_query(received.query, parameters, received.path),
             read_body(received.content, body),
             Condition(received.if_match),
+            transfer=received.transfer,
         )
         return lambda: handle(asked)
 
@@ -186,4 +204,5 @@ def endpoint(
         errors=errors,
         media=media,
         tagged=tagged,
+        transfer=transfer,
     )

@@ -13,6 +13,7 @@ from gateway.errors import IDEMPOTENCY_KEY_IN_USE, IDEMPOTENCY_KEY_REUSED, PRECO
 
 from .endpoint import Endpoint
 from .parameters import Nothing
+from .transfer.lines import MEDIA
 
 Schema = dict[str, Any]
 """Any: JSON of several levels."""
@@ -25,6 +26,12 @@ _IDEMPOTENCY_KEY: Schema = {
     "in": "header",
     "description": "Sent again with the same key within 24 hours, the same request is answered again, and not done again.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+_EXPORT_KEY: Schema = {
+    "name": "X-Export-Key",
+    "in": "header",
+    "description": "32 bytes in base64. What is written down has its secrets sealed with it; without it they are left out.",
+    "schema": {"type": "string"},
 }
 _IF_MATCH: Schema = {
     "name": "If-Match",
@@ -139,7 +146,9 @@ def _operation(api: Api, section: Section, endpoint: Endpoint, models: _Models) 
     }
     if endpoint.scope is not None or endpoint.platform_only is not None:
         operation["description"] = _right(endpoint)
-    if endpoint.body is not Nothing:
+    if endpoint.transfer and endpoint.method == "POST":
+        operation["requestBody"] = {"required": True, "content": {MEDIA: {"schema": {"type": "string"}}}}
+    elif endpoint.body is not Nothing:
         content: Schema = {"schema": models.ref(endpoint.body, "validation")}
         if endpoint.example.body is not None:
             content["example"] = endpoint.example.body
@@ -176,7 +185,9 @@ def _without_null(schema: Schema) -> Schema:
 
 
 def _headers(endpoint: Endpoint) -> Iterable[Schema]:
-    if endpoint.method == "POST":
+    if endpoint.transfer:
+        yield _EXPORT_KEY
+    elif endpoint.method == "POST":
         yield _IDEMPOTENCY_KEY
     if PRECONDITION_FAILED in endpoint.errors:
         yield _IF_MATCH
@@ -207,7 +218,7 @@ def _special(endpoint: Endpoint) -> Iterable[Problem]:
     yield from endpoint.errors
     if endpoint.platform_only is not None:
         yield endpoint.platform_only
-    if endpoint.method == "POST":
+    if endpoint.method == "POST" and not endpoint.transfer:
         yield from (IDEMPOTENCY_KEY_IN_USE, IDEMPOTENCY_KEY_REUSED)
 
 

@@ -12,6 +12,7 @@ from .resources import resource_endpoints
 from .revocation import revocation_endpoints
 from .root_keys import root_key_endpoints
 from .tenants import tenant_endpoints
+from .transfer import transfer_endpoints
 
 
 def operator_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
@@ -23,4 +24,5 @@ def operator_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
         *org_endpoints(parts),
         *root_key_endpoints(parts),
         *revocation_endpoints(parts),
+        *transfer_endpoints(parts),
     )
