@@ -10,6 +10,7 @@ from .demo import demo
 from .serve import serve
 from .sign import sign
 from .token import token
+from .transfer import export, import_
 
 app = typer.Typer(
     name="tenantgate",
@@ -25,3 +26,5 @@ app.command()(schema)
 app.command()(sign)
 app.command()(token)
 app.command()(bench)
+app.command()(export)
+app.command("import")(import_)

@@ -48,3 +48,18 @@ class Plan(TypedDict):
     # Any: JSON of several levels.
     limits: dict[str, Any]
     features: dict[str, bool]
+
+
+class ImportConflict(TypedDict):
+    line: int
+    reason: str
+
+
+class Imported(TypedDict):
+    """What has become of the lines of an export; `conflicts` are the first hundred."""
+
+    restored: int
+    present: int
+    conflicting: int
+    conflicts: list[ImportConflict]
+    complete: bool
