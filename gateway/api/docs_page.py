@@ -77,9 +77,7 @@ def _operation(document: Json, path: str, method: str, operation: Json) -> Itera
 
 def _content(document: Json, title: str, content: Json) -> Iterator[str]:
     yield f"<h3>{escape(title)} <small>{escape(', '.join(content))}</small></h3>"
-    told = content.get("application/json")
-    if told is None:
-        return
+    told = next(iter(content.values()))
     rows = [*_fields(document, told["schema"])]
     if rows:
         yield _table(rows)

@@ -133,9 +133,10 @@ class Endpoint:
 
     `scope`: what the caller's credential must hold; None: nothing. `platform_only`: with what a credential that is bound to a
     tenant is refused; None: it is let in. `errors` are the refusals that are special to it; with PRECONDITION_FAILED among them
-    it heeds `If-Match`. `media`: types of the answer beside JSON; without an `answer`, in its place. `tagged`: its answers have
-    an `ETag`. `transfer`: it carries the whole state, whose form has the type `media`, by an operator; such a POST may be sent
-    again as it is. `bind` checks the input, and gives what does the work. Made by `endpoint`.
+    it heeds `If-Match`. `media`: types of the answer beside JSON; in its place where there is no `answer`, and where they are
+    JSON themselves (`…+json`). `tagged`: its answers have an `ETag`. `transfer`: it carries the whole state, whose form has
+    the type `media`, by an operator; such a POST may be sent again as it is. `bind` checks the input, and gives what does the
+    work. Made by `endpoint`.
     """
 
     method: Method

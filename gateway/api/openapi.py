@@ -44,11 +44,12 @@ _ETAG: Schema = {"description": "For `If-Match` of a later change.", "schema": {
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Endpoints that are served below `base`."""
+    """Endpoints that are served below `base`; `public`: to everybody."""
 
     title: str
     base: str
     endpoints: Sequence[Endpoint]
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def _operation(api: Api, section: Section, endpoint: Endpoint, models: _Models) 
         "summary": endpoint.summary,
         "parameters": [*_parameters(endpoint, models), *_headers(endpoint)],
         "responses": {str(endpoint.status): _answer(api, endpoint, models), **_refusals(api, endpoint)},
-        "security": [{name: []} for name in api.security],
+        "security": [] if section.public else [{name: []} for name in api.security],
     }
     if endpoint.scope is not None or endpoint.platform_only is not None:
         operation["description"] = _right(endpoint)
@@ -152,7 +153,9 @@ def _operation(api: Api, section: Section, endpoint: Endpoint, models: _Models) 
         content: Schema = {"schema": models.ref(endpoint.body, "validation")}
         if endpoint.example.body is not None:
             content["example"] = endpoint.example.body
-        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+        # An absent body counts as `{}`.
+        needed = bool(models.required(endpoint.body))
+        operation["requestBody"] = {"required": needed, "content": {"application/json": content}}
     return operation
 
 
@@ -199,8 +202,14 @@ def _answer(api: Api, endpoint: Endpoint, models: _Models) -> Schema:
         properties = {"status_code": {"const": endpoint.status}, "data": schema, "message": {"type": "string"}}
         schema = {"type": "object", "required": [*properties], "properties": properties}
         shown = {"status_code": endpoint.status, "data": shown, "message": f"{endpoint.summary}."}
-    content: Schema = {} if endpoint.answer is Nothing else {"application/json": {"schema": schema, "example": shown}}
-    content |= {media: {"schema": {"type": "string"}} for media in endpoint.media}
+    # A type of JSON's own is that of the document.
+    json = next((media for media in endpoint.media if media.endswith("+json")), "application/json")
+    content: Schema = {media: {"schema": {"type": "string"}} for media in endpoint.media}
+    if endpoint.answer is not Nothing:
+        content = {
+            json: {"schema": schema, "example": shown},
+            **{media: one for media, one in content.items() if media != json},
+        }
     answer: Schema = {"description": endpoint.summary, "content": content, "headers": dict(api.headers)}
     if endpoint.tagged:
         answer["headers"]["ETag"] = _ETAG

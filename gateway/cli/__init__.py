@@ -9,6 +9,7 @@ from .check import check, schema
 from .demo import demo
 from .serve import serve
 from .sign import sign
+from .tenants import tenants
 from .token import token
 from .transfer import export, import_
 
@@ -26,5 +27,6 @@ app.command()(schema)
 app.command()(sign)
 app.command()(token)
 app.command()(bench)
+app.add_typer(tenants)
 app.command()(export)
 app.command("import")(import_)

@@ -128,3 +128,17 @@ async def test_the_operators_document_is_served_without_a_key(operator: Operator
 async def test_the_public_document_has_the_paths_of_gateway_yaml(platform: Platform) -> None:
     document = (await platform.root.get("/openapi.json")).json()
     assert {"/api/v1/tenants", "/api/v1/tenants/{tenant_id}", "/api/v1/billing/plan"} <= document["paths"].keys()
+
+
+async def test_what_everybody_may_see_asks_for_no_credential(platform: Platform) -> None:
+    document = (await platform.root.get("/openapi.json")).json()
+    free = {path for path, _, operation in operations(document) if operation["security"] == []}
+    assert free == {"/.well-known/jwks.json", "/openapi.json", "/docs"}
+
+
+def test_a_body_is_required_where_some_field_of_it_is(api: tuple[Document, list[Endpoint]]) -> None:
+    bodies = {endpoint.name: endpoint.body for endpoint in api[1] if not endpoint.transfer}
+    for _, _, operation in operations(api[0]):
+        if "requestBody" in operation and operation["operationId"] in bodies:
+            needed = any(field.is_required() for field in bodies[operation["operationId"]].model_fields.values())
+            assert operation["requestBody"]["required"] == needed

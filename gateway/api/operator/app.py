@@ -64,4 +64,5 @@ def _received(request: Request, content: bytes, transfer: Transfer | None) -> Re
 
 def _joined(request: Request, name: str) -> str | None:
     """A field that was sent several times, as one (RFC 9110, 5.3)."""
-    return ", ".join(request.headers.getlist(name)) or None
+    sent = request.headers.getlist(name)
+    return ", ".join(sent) if sent else None

@@ -38,5 +38,6 @@ def mounted(routes: Iterable[RouteSettings], parts: Parts) -> Mapping[str, Mount
     groups = {**platform_groups(parts), **told}
     # Of a group that is mounted twice the first place is told.
     places = {builtin: (route.path, groups[builtin]) for route, builtin in reversed(leading)}
-    described = platform_document(dict(reversed(places.items())))
+    public = {builtin for route, builtin in leading if any(policy.name == "public" for policy in route.policies)}
+    described = platform_document(dict(reversed(places.items())), public)
     return {route.name: Mounted(route.path, groups[builtin], parts.answers) for route, builtin in leading}
