@@ -7,6 +7,7 @@ import typer
 from .bench import bench
 from .check import check, schema
 from .demo import demo
+from .keys import keys
 from .serve import serve
 from .sign import sign
 from .tenants import tenants
@@ -28,5 +29,6 @@ app.command()(sign)
 app.command()(token)
 app.command()(bench)
 app.add_typer(tenants)
+app.add_typer(keys)
 app.command()(export)
 app.command("import")(import_)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -73,6 +73,15 @@ def told(work: Callable[[], Awaitable[T]]) -> T:
     except (Unreachable, OSError) as fault:
         typer.echo(str(fault), err=True)
     raise typer.Exit(1)
+
+
+async def collected(listed: AsyncIterator[T], limit: int) -> list[T]:
+    found: list[T] = []
+    async for one in listed:
+        found.append(one)
+        if len(found) == limit:
+            break
+    return found
 
 
 def read_secret(variable: str, file: Path | None) -> str:

@@ -6,8 +6,8 @@ Asynchronous, typed, and thin: what goes over the wire is what the documents at 
 from __future__ import annotations
 
 from .connection import Unreachable
-from .operator import Operator
-from .platform import Client
+from .operators import Operator
+from .platforms import Client
 from .refusal import Refusal
 
 __all__ = ["Client", "Operator", "Refusal", "Unreachable"]

@@ -19,6 +19,8 @@ class Tenant(TypedDict):
     suspend_reason: str | None
     plan: str
     region: str | None
+    rate_limit: str | None
+    features: dict[str, bool]
     created_at: str
     updated_at: str
 
@@ -35,6 +37,59 @@ class TenantChange(TypedDict, total=False):
     name: str
     plan: str
     region: str | None
+    rate_limit: str | None
+    features: dict[str, bool] | None
+    read_only: bool
+
+
+class TenantFilter(TypedDict, total=False):
+    """`q`: words of name, slug and reference, by their beginnings."""
+
+    external_ref: str
+    status: Status
+    q: str
+
+
+class Key(TypedDict):
+    """Without its text. `tenant_id`: the tenant that it is bound to; None: a platform's key."""
+
+    id: str
+    prefix: str
+    last_four: str
+    name: str
+    environment: Environment
+    tenant_id: str | None
+    scopes: list[str]
+    allowed_domain_ids: list[str] | None
+    rate_limit: str | None
+    expires_at: str | None
+    revoked_at: str | None
+    created_at: str
+    created_by: str
+
+
+class MintedKey(Key):
+    """`key` is shown only this once."""
+
+    key: str
+
+
+class NewKey(TypedDict):
+    name: str
+    tenant_id: NotRequired[str | None]
+    environment: NotRequired[Environment]
+    scopes: NotRequired[list[str] | None]
+    allowed_domain_ids: NotRequired[list[str] | None]
+    rate_limit: NotRequired[str | None]
+    expires_at: NotRequired[str | None]
+
+
+class KeyChange(TypedDict, total=False):
+    name: str
+    scopes: list[str]
+    allowed_domain_ids: list[str] | None
+    rate_limit: str | None
+    expires_at: str | None
 
 
 class Plan(TypedDict):

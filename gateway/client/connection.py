@@ -100,6 +100,11 @@ class Connection:
                 return
 
 
+def matching(if_match: str | None) -> Mapping[str, str]:
+    """The header of a change that is made under a condition."""
+    return {} if if_match is None else {"If-Match": if_match}
+
+
 def _worth_again(method: str, refusal: Refusal, attempt: int) -> bool:
     """A POST whose outcome the gateway does not know keeps its key occupied: only who has lost an answer waits for that one."""
     if method == "POST":

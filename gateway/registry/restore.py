@@ -102,7 +102,6 @@ class Restore:
         if there is not None and there.version:
             _check_same(there, org)
             return False
-        await self._list(org)
         await self._changes.create(org, Act(self._actor, "org.updated", {"imported": True}))
         return True
 
@@ -124,14 +123,12 @@ class Restore:
             names["external_ref"] = keys.ref(tenant.org, tenant.external_ref)
         return names
 
-    async def _list(self, record: Record) -> None:
-        """Credentials lead to their owner, lists to the tenant: before it is there, so that it is never missing from any."""
-        keys, owner = self._store.keys, write_owner(record.id)
-        commands: list[tuple[str, ...]] = [("SET", keys.api_key(key.digest), owner) for key in record.keys]
-        if isinstance(record, Tenant):
-            commands += [("SET", keys.widget_key(key.value), owner) for key in record.widget_keys]
-            score, member = str(record.created_at), str(record.id)
-            commands += [("ZADD", index, score, member) for index in (keys.tenants(), keys.tenants(record.org))]
+    async def _list(self, tenant: Tenant) -> None:
+        """Before it is there, so that it is never missing."""
+        keys, owner = self._store.keys, write_owner(tenant.id)
+        commands: list[tuple[str, ...]] = [("SET", keys.widget_key(key.value), owner) for key in tenant.widget_keys]
+        score, member = str(tenant.created_at), str(tenant.id)
+        commands += [("ZADD", index, score, member) for index in (keys.tenants(), keys.tenants(tenant.org))]
         await self._store.control.gather(commands)
 
     async def _holds(self, key: str, tenant_id: UUID) -> bool:

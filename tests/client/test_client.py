@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, get_type_hints
 
 import httpx
 import pytest
@@ -13,6 +13,7 @@ from gateway.client import Client, Refusal, answers
 from tests.api.public import Platform
 
 ID = "tnt_01kj9je6hbfgyrwkttbdjcv7gf"
+KEY = "key_01kj9je6hbfgyrwkttbdjcv7gf"
 Call = Callable[[Client], Awaitable[object] | AsyncIterator[object]]
 
 CALLS: Mapping[str, Call] = {
@@ -20,12 +21,27 @@ CALLS: Mapping[str, Call] = {
     "listTenants": lambda client: client.tenants.list(),
     "getTenant": lambda client: client.tenants.get(ID),
     "updateTenant": lambda client: client.tenants.update(ID, name="Acme"),
+    "archiveTenant": lambda client: client.tenants.archive(ID),
+    "suspendTenant": lambda client: client.tenants.suspend(ID, "late"),
+    "unsuspendTenant": lambda client: client.tenants.unsuspend(ID),
+    "acknowledgeTenant": lambda client: client.tenants.acknowledge(ID),
+    "setTenantQuota": lambda client: client.tenants.set_quota(ID, monthly_email_cap=5),
+    "mintKey": lambda client: client.keys.mint(name="Acme"),
+    "listKeys": lambda client: client.keys.list(ID),
+    "getKey": lambda client: client.keys.get(KEY),
+    "updateKey": lambda client: client.keys.update(KEY, name="Acme"),
+    "rollKey": lambda client: client.keys.roll(KEY),
+    "revokeKey": lambda client: client.keys.revoke(KEY),
     "getBillingPlan": lambda client: client.plan(),
 }
 TYPES: Mapping[str, type] = {
     "Tenant": answers.Tenant,
     "NewTenant": answers.NewTenant,
     "TenantChange": answers.TenantChange,
+    "KeyShown": answers.Key,
+    "MintedShown": answers.MintedKey,
+    "NewKey": answers.NewKey,
+    "KeyChange": answers.KeyChange,
     "PlanShown": answers.Plan,
 }
 
@@ -75,7 +91,7 @@ async def test_each_type_has_the_fields_that_the_document_describes(document: Ma
         described = {
             field for field in document["components"]["schemas"][name]["properties"] if not field.startswith("monthly_")
         }
-        assert described == {*kind.__annotations__}, name
+        assert described == {*get_type_hints(kind)}, name
 
 
 async def test_a_tenant_is_made_found_and_changed(client: Client) -> None:
@@ -98,3 +114,25 @@ async def test_a_list_has_every_tenant_once(client: Client, platform: Platform) 
 async def test_a_platforms_key_sees_the_plan_of_the_tenant_that_it_names(client: Client, platform: Platform) -> None:
     tenant = await platform.tenant(plan="pro")
     assert (await client.plan(tenant.slug))["plan"] == "pro"
+
+
+async def test_a_tenants_life(client: Client) -> None:
+    tenant = (await client.tenants.create(name="Acme"))["id"]
+    assert (await client.tenants.set_quota(tenant, monthly_email_cap=5))["monthly_email_cap"] == 5  # type: ignore[typeddict-item]
+    assert (await client.tenants.suspend(tenant, "late"))["suspend_reason"] == "late"
+    assert [one["id"] async for one in client.tenants.list(status="suspended")] == [tenant]
+    assert (await client.tenants.unsuspend(tenant))["status"] == "active"
+    assert (await client.tenants.archive(tenant))["status"] == "archived"
+
+
+async def test_a_keys_life(client: Client, platform: Platform) -> None:
+    tenant = (await client.tenants.create(name="Acme"))["id"]
+    minted = await client.keys.mint(name="Acme prod", tenant_id=tenant, scopes=["read:tenants"])
+    transport = httpx.ASGITransport(platform.gateway.public)
+    async with Client("http://gateway.test", minted["key"], transport=transport) as own:
+        assert [one["id"] async for one in own.tenants.list()] == [tenant]
+    rolled = await client.keys.roll(minted["id"])
+    assert (await client.keys.get(minted["id"]))["revoked_at"] is not None
+    assert (await client.keys.update(rolled["id"], name="Acme"))["name"] == "Acme"
+    assert [key["id"] async for key in client.keys.list(tenant)] == [rolled["id"], minted["id"]]
+    await client.keys.revoke(rolled["id"])

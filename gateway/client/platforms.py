@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Self
 
 import httpx
 
-from .answers import NewTenant, Plan, Tenant, TenantChange
+from .answers import Plan
 from .connection import Connection, Pause
+from .keys import Keys
+from .tenants import Tenants
 
 
 class Client:
@@ -38,6 +39,7 @@ class Client:
         headers = {"X-Api-Key": key}
         self._connection = Connection(base_url + prefix, headers, timeout=timeout, transport=transport, pause=pause)
         self.tenants = Tenants(self._connection)
+        self.keys = Keys(self._connection)
 
     async def __aenter__(self) -> Self:
         return self
@@ -53,32 +55,3 @@ class Client:
         headers = {} if tenant is None else {"X-Tenant": tenant}
         plan: Plan = await self._connection.send("GET", "/billing/plan", headers=headers)
         return plan
-
-
-class Tenants:
-    """The tenants of an organization; a tenant's own key sees itself. An id is taken in both of its forms."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    async def create(self, **fields: Unpack[NewTenant]) -> Tenant:
-        tenant: Tenant = await self._connection.send("POST", "/tenants", body=fields)
-        return tenant
-
-    def list(self) -> AsyncIterator[Tenant]:
-        """The newest first, page by page as they are asked for."""
-        return self._connection.each("/tenants", {"limit": 100})
-
-    async def get(self, tenant_id: str) -> Tenant:
-        return (await self.tagged(tenant_id))[0]
-
-    async def tagged(self, tenant_id: str) -> tuple[Tenant, str]:
-        """A tenant with its `ETag`, for `update`."""
-        answer = await self._connection.answer("GET", f"/tenants/{tenant_id}")
-        return answer.json(), answer.headers["etag"]
-
-    async def update(self, tenant_id: str, *, if_match: str | None = None, **fields: Unpack[TenantChange]) -> Tenant:
-        """With `if_match`, an `ETag`: only if nobody has changed it since, else Refusal PRECONDITION_FAILED."""
-        headers = {} if if_match is None else {"If-Match": if_match}
-        tenant: Tenant = await self._connection.send("PATCH", f"/tenants/{tenant_id}", body=fields, headers=headers)
-        return tenant
