@@ -64,6 +64,7 @@ class Key(TypedDict):
     rate_limit: str | None
     expires_at: str | None
     revoked_at: str | None
+    last_used_at: str | None
     created_at: str
     created_by: str
 

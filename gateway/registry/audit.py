@@ -134,6 +134,8 @@ class Audit:
         owner = tenant_of(cast("dict[str, Json]", fields)) or org
         keys = [self._keys.audit(org), self._keys.audit_heads(org)]
         known = f"{number} {head}" if number else ""
+        # Its webhooks have been told of it where it was written.
+        await self._command("SET", self._keys.webhook_cursor(org), fields["seq"])
         args: list[Part] = [known, fields["seq"], entry.text, entry.hash, write_owner(owner), fields["version"], KEPT]
         return True if await self._store.control.run(_APPEND, keys, args) == 1 else None
 

@@ -13,7 +13,7 @@ from gateway.tenancy.tenant import Tenant
 from .audit import Audit
 from .audit_entry import Entry
 from .cipher import Cipher
-from .codec import encode_org_keys, encode_tenant
+from .codec import encode_org, encode_tenant
 from .shelf import Shelf
 
 _AT_ONCE = 200
@@ -71,7 +71,7 @@ class Dump:
 
 
 def written(record: Record, cipher: Cipher, *, secrets: bool) -> bytes:
-    """The record's document. Its secrets are sealed by `cipher`, or left out."""
+    """The record's document. Its secrets, and its webhooks, whose URLs may hold some, are sealed by `cipher` or left out."""
     if isinstance(record, Organization):
-        return encode_org_keys(record.keys, record.updated_at)
-    return encode_tenant(record if secrets else replace(record, secrets=()), cipher)
+        return encode_org(record if secrets else replace(record, webhooks=()), cipher)
+    return encode_tenant(record if secrets else replace(record, secrets=(), webhooks=()), cipher)

@@ -19,12 +19,13 @@ from gateway.tenancy.tenant import Tenant
 from .audit_entry import SYSTEM, Act, Actor, Entry, digest
 from .changes import Changes
 from .cipher import Cipher
-from .codec import decode_org_keys, decode_tenant
+from .codec import decode_org, decode_tenant
 from .owner import write_owner
 from .reservation import CREATION_LIMIT, Reservations
 
 _TENANT = TypeAdapter(Tenant)
 _ORG = TypeAdapter(Organization)
+_OTHER_KEY = "its secrets are sealed by another key than the one given"
 
 
 class Conflict(Exception):
@@ -50,7 +51,7 @@ class Restore:
             read = decode_tenant(tenant_id, version, document, cipher)
             tenant = _TENANT.validate_python(asdict(read))
         except Refused as refused:
-            raise Conflict("its secrets are sealed by another key than the one given") from refused
+            raise Conflict(_OTHER_KEY) from refused
         except (ValidationError, KeyError, TypeError, ValueError, AttributeError):
             raise Conflict("is not a tenant's record") from None
         if not is_slug(tenant.slug) or tenant.schema != schema_from(tenant.slug):
@@ -58,12 +59,13 @@ class Restore:
         self._check_org(tenant.org)
         return tenant
 
-    def read_org(self, name: str, version: int, document: bytes) -> Organization:
+    def read_org(self, name: str, version: int, document: bytes, cipher: Cipher) -> Organization:
         self._check_org(name)
         try:
-            keys, updated_at = decode_org_keys(document)
-            org = Organization(name, version, keys=keys, updated_at=updated_at)
-            return _ORG.validate_python(asdict(org))
+            read = decode_org(self._shelf.orgs[name], version, document, cipher)
+            return _ORG.validate_python(asdict(read))
+        except Refused as refused:
+            raise Conflict(_OTHER_KEY) from refused
         except (ValidationError, KeyError, TypeError, ValueError, AttributeError):
             raise Conflict("is not an organization's record") from None
 

@@ -103,7 +103,7 @@ class Import:
             case AuditLine(org=org, entry=entry, hash=digest):
                 report.count(await self._restore.entry(org, Entry(canonical(_json(entry)), digest)))
             case OrgLine(id=name, version=version):
-                found = self._restore.read_org(name, version, _text(line.record))
+                found = self._restore.read_org(name, version, _text(line.record), self._cipher)
                 await self._counted(found, line.counters, report, await self._restore.org(found))
             case TenantLine(id=tenant_id, version=version):
                 tenant = self._restore.read_tenant(tenant_id, version, _text(line.record), self._cipher)
