@@ -8,6 +8,7 @@ from .bench import bench
 from .check import check, schema
 from .demo import demo
 from .keys import keys
+from .plans import plans
 from .serve import serve
 from .sign import sign
 from .tenants import tenants
@@ -30,5 +31,6 @@ app.command()(token)
 app.command()(bench)
 app.add_typer(tenants)
 app.add_typer(keys)
+app.command()(plans)
 app.command()(export)
 app.command("import")(import_)

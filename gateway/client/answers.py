@@ -93,6 +93,86 @@ class KeyChange(TypedDict, total=False):
     expires_at: str | None
 
 
+class Webhook(TypedDict):
+    """`tenant_id`: the tenant that it is told of; None: all of the organization. `events`: None: all."""
+
+    id: str
+    tenant_id: str | None
+    url: str
+    events: list[str] | None
+    description: str | None
+    enabled: bool
+    created_at: str
+    updated_at: str
+
+
+class MadeWebhook(Webhook):
+    """`secret` is shown only this once."""
+
+    secret: str
+
+
+class NewWebhook(TypedDict):
+    url: str
+    events: NotRequired[list[str] | None]
+    tenant_id: NotRequired[str | None]
+    description: NotRequired[str | None]
+
+
+class WebhookChange(TypedDict, total=False):
+    url: str
+    events: list[str] | None
+    description: str | None
+    enabled: bool
+
+
+class Delivery(TypedDict):
+    id: str
+    event_id: str
+    type: str
+    tenant_id: str | None
+    attempt: int
+    outcome: str
+    status: int | None
+    error: str | None
+    duration_ms: int
+    at: str
+    next_attempt_at: str | None
+
+
+class DeadLetter(TypedDict):
+    id: str
+    event_id: str
+    type: str
+    tenant_id: str | None
+    attempts: int
+    status: int | None
+    error: str | None
+    at: str
+    # Any: JSON of several levels.
+    event: dict[str, Any]
+
+
+class Queued(TypedDict):
+    event_id: str
+
+
+class Replayed(TypedDict):
+    replayed: int
+    left: int
+
+
+class DeclaredPlan(TypedDict):
+    """A plan of gateway.yaml. Its caps stand beside these, null where there is none."""
+
+    plan: str
+    rate_limit: str | None
+    burst: int | None
+    concurrency: int | None
+    resources: dict[str, int | None]
+    features: list[str]
+
+
 class Plan(TypedDict):
     """The caller's own; see `GET /api/v1/billing/plan`."""
 

@@ -8,7 +8,7 @@ from typing import Self
 
 import httpx
 
-from .answers import Imported
+from .answers import DeclaredPlan, Imported
 from .connection import Connection, Unreachable
 from .refusal import refusal_of
 
@@ -31,6 +31,11 @@ class Operator:
 
     async def close(self) -> None:
         await self._connection.http.aclose()
+
+    async def plans(self) -> list[DeclaredPlan]:
+        """Those that gateway.yaml declares."""
+        plans: list[DeclaredPlan] = (await self._connection.send("GET", "/fetch/plans"))["data"]["plans"]
+        return plans
 
     async def export(self, export_key: str | None = None, after: str | None = None) -> AsyncIterator[bytes]:
         """The whole state, a line at a time. Raises Unreachable where it breaks off: go on with `after`, the id of the last

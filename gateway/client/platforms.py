@@ -12,6 +12,7 @@ from .answers import Plan
 from .connection import Connection, Pause
 from .keys import Keys
 from .tenants import Tenants
+from .webhooks import Webhooks
 
 
 class Client:
@@ -40,6 +41,7 @@ class Client:
         self._connection = Connection(base_url + prefix, headers, timeout=timeout, transport=transport, pause=pause)
         self.tenants = Tenants(self._connection)
         self.keys = Keys(self._connection)
+        self.webhooks = Webhooks(self._connection)
 
     async def __aenter__(self) -> Self:
         return self

@@ -14,6 +14,7 @@ from tests.api.public import Platform
 
 ID = "tnt_01kj9je6hbfgyrwkttbdjcv7gf"
 KEY = "key_01kj9je6hbfgyrwkttbdjcv7gf"
+HOOK = "whk_01kj9je6hbfgyrwkttbdjcv7gf"
 Call = Callable[[Client], Awaitable[object] | AsyncIterator[object]]
 
 CALLS: Mapping[str, Call] = {
@@ -32,6 +33,17 @@ CALLS: Mapping[str, Call] = {
     "updateKey": lambda client: client.keys.update(KEY, name="Acme"),
     "rollKey": lambda client: client.keys.roll(KEY),
     "revokeKey": lambda client: client.keys.revoke(KEY),
+    "createWebhook": lambda client: client.webhooks.create(url="https://a.example"),
+    "listWebhooks": lambda client: client.webhooks.list(ID),
+    "getWebhook": lambda client: client.webhooks.get(HOOK),
+    "updateWebhook": lambda client: client.webhooks.update(HOOK, enabled=False),
+    "deleteWebhook": lambda client: client.webhooks.delete(HOOK),
+    "rollWebhookSecret": lambda client: client.webhooks.roll_secret(HOOK),
+    "testWebhook": lambda client: client.webhooks.test(HOOK),
+    "listDeliveries": lambda client: client.webhooks.deliveries(HOOK),
+    "listDeadLetters": lambda client: client.webhooks.dead_letters(HOOK),
+    "replayDeadLetter": lambda client: client.webhooks.replay(HOOK, "dlv_1"),
+    "replayDeadLetters": lambda client: client.webhooks.replay_all(HOOK),
     "getBillingPlan": lambda client: client.plan(),
 }
 TYPES: Mapping[str, type] = {
@@ -42,6 +54,14 @@ TYPES: Mapping[str, type] = {
     "MintedShown": answers.MintedKey,
     "NewKey": answers.NewKey,
     "KeyChange": answers.KeyChange,
+    "WebhookShown": answers.Webhook,
+    "WebhookMade": answers.MadeWebhook,
+    "NewFields": answers.NewWebhook,
+    "ChangedFields": answers.WebhookChange,
+    "DeliveryShown": answers.Delivery,
+    "DeadLetterShown": answers.DeadLetter,
+    "Queued": answers.Queued,
+    "Replayed": answers.Replayed,
     "PlanShown": answers.Plan,
 }
 
