@@ -28,6 +28,7 @@ from gateway.forward.identity import IdentitySigner
 from gateway.forward.pool import Upstreams
 from gateway.identity.keysets import KeySets
 from gateway.identity.signing_key import derived_signing_key
+from gateway.ledger.carry import Carry
 from gateway.ledger.deferral import Deferral
 from gateway.ledger.journal import Journal
 from gateway.ledger.ledger import Ledger
@@ -39,6 +40,7 @@ from gateway.ledger.usage import Usage
 from gateway.proxy import Proxy
 from gateway.registry.changes import Changes
 from gateway.registry.cipher import Cipher
+from gateway.registry.dump import Dump
 from gateway.registry.idempotency import Answers
 from gateway.registry.key_index import KeyIndex
 from gateway.registry.keys import Keys
@@ -47,6 +49,7 @@ from gateway.registry.listener import Listener
 from gateway.registry.listing import TenantList
 from gateway.registry.provisioning import Provisioning
 from gateway.registry.records import Records
+from gateway.registry.restore import Restore
 from gateway.registry.revocation import TokenRevocations
 from gateway.registry.shelf import Shelf
 from gateway.registry.tenants import Tenants
@@ -195,6 +198,9 @@ async def open_gateway(
             orgs=orgs,
             metrics=declared,
             jwks=signer.jwks,
+            dump=Dump(shelf, changes.audit),
+            restore=Restore(changes),
+            carry=Carry(store, clock),
         )
         builtins = mounted(settings.routes, parts)
         policies = policies_of(settings, keysets.issuers, builtins)

@@ -31,7 +31,7 @@ LINES = [
     {"decision"},
     {"edge", "api", "transaction", "proxy", "express"},
     {"app", "server", "workers"},
-    {"cli"},
+    {"client", "cli"},
 ]
 LINE = {room: number for number, line in enumerate(LINES) for room in line}
 FOR_POLICIES = {"errors", "pipeline", "tenancy"}

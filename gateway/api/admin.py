@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from gateway.errors import STORE_UNAVAILABLE, Refused
 
+from .docs_page import docs_response
 from .envelope import Enveloped, success, unmatched
 from .jwks import KeySource, jwks_response
 
@@ -58,6 +59,9 @@ def admin_app(
     async def described(request: Request) -> Response:
         return JSONResponse(openapi)
 
+    async def docs(request: Request) -> Response:
+        return docs_response(lambda: openapi)
+
     app = Starlette(
         routes=[
             Route("/livez", livez),
@@ -65,6 +69,7 @@ def admin_app(
             Route("/metrics", metrics),
             Route("/.well-known/jwks.json", keys),
             Route("/openapi.json", described),
+            Route("/docs", docs),
             Mount("/api/v1", operator),
         ],
         middleware=[Middleware(Enveloped)],

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from gateway.errors import (
     ADMIN_KEY_INVALID,
     AMBIGUOUS_CREDENTIALS,
+    BAD_PATH,
     BAD_REQUEST,
     BODY_TOO_LARGE,
     CREDENTIAL_NOT_ACCEPTED,
@@ -87,6 +88,7 @@ PLATFORM = Api(
         "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, or a token of an issuer."},
     },
     problems=(
+        BAD_PATH,
         AMBIGUOUS_CREDENTIALS,
         DUPLICATE_HEADER,
         CREDENTIALS_MISSING,
@@ -124,6 +126,10 @@ def operator_document(endpoints: Sequence[Endpoint]) -> Mapping[str, object]:
     return document(OPERATOR, [Section("Operator", "/api/v1", endpoints)])
 
 
-def platform_document(mounted: Mapping[str, tuple[str, Sequence[Endpoint]]]) -> Mapping[str, object]:
-    """`mounted`: groups by name, each with the path of its route. One that is mounted twice is described where it was first."""
-    return document(PLATFORM, [Section(name, path.removesuffix("/*"), group) for name, (path, group) in mounted.items()])
+def platform_document(
+    mounted: Mapping[str, tuple[str, Sequence[Endpoint]]], public: Collection[str] = ()
+) -> Mapping[str, object]:
+    """`mounted`: groups by name, each with the path of its route. One that is mounted twice is described where it was first.
+    `public`: those that ask for no credential."""
+    sections = (Section(name, path.removesuffix("/*"), group, public=name in public) for name, (path, group) in mounted.items())
+    return document(PLATFORM, sections)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 from uuid import UUID
@@ -68,6 +68,14 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """Of a call that carries the whole state: the key that secrets are sealed with, and the body as it comes in."""
+
+    key: str | None = field(repr=False)
+    content: AsyncIterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Asked(Generic[P, B]):
     """`parameters` are those of path and query. `condition` is for changes: see Condition.check. `accept` is the header."""
 
@@ -76,6 +84,11 @@ class Asked(Generic[P, B]):
     body: B
     condition: Condition = field(default_factory=Condition)
     accept: str | None = None
+    transfer: Transfer | None = None
+
+    def require_transfer(self) -> Transfer:
+        assert self.transfer is not None, "the endpoint is not declared as a transfer"
+        return self.transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +112,7 @@ class Received:
     if_match: str | None = None
     idempotency_key: str | None = None
     accept: str | None = None
+    transfer: Transfer | None = None
 
 
 Outcome = Answered | Response
@@ -121,8 +135,10 @@ class Endpoint:
 
     `scope`: what the caller's credential must hold; None: nothing. `platform_only`: with what a credential that is bound to a
     tenant is refused; None: it is let in. `errors` are the refusals that are special to it; with PRECONDITION_FAILED among them
-    it heeds `If-Match`. `media`: types of the answer beside JSON. `tagged`: its answers have an `ETag`. `bind` checks the
-    input, and gives what does the work. Made by `endpoint`.
+    it heeds `If-Match`. `media`: types of the answer beside JSON; in its place where there is no `answer`, and where they are
+    JSON themselves (`…+json`). `tagged`: its answers have an `ETag`. `transfer`: it carries the whole state, whose form has
+    the type `media`, by an operator; such a POST may be sent again as it is. `bind` checks the input, and gives what does the
+    work. Made by `endpoint`.
     """
 
     method: Method
@@ -140,6 +156,7 @@ class Endpoint:
     errors: tuple[Problem, ...] = ()
     media: tuple[str, ...] = ()
     tagged: bool = False
+    transfer: bool = False
 
 
 def endpoint(
@@ -159,8 +176,9 @@ def endpoint(
     errors: tuple[Problem, ...] = (),
     media: tuple[str, ...] = (),
     tagged: bool = False,
+    transfer: bool = False,
 ) -> Endpoint:
-    """`parameters` has a field for each of the path's and the query's; `Nothing` stands for none, of a body too."""
+    """`parameters` has a field for each of the path's and the query's; `Nothing` stands for none, of body and answer too."""
 
     def bind(received: Received) -> Ready:
         """Raises Refused: INVALID_BODY, BAD_REQUEST; NOT_FOUND where the path names nothing that can exist."""
@@ -170,6 +188,7 @@ def endpoint(
             read_body(received.content, body),
             Condition(received.if_match),
             received.accept,
+            received.transfer,
         )
         return lambda: handle(asked)
 
@@ -189,4 +208,5 @@ def endpoint(
         errors=errors,
         media=media,
         tagged=tagged,
+        transfer=transfer,
     )

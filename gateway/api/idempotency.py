@@ -20,7 +20,7 @@ _REPLAYED = ("Idempotency-Replayed", "true")
 async def perform(answers: Answers, endpoint: Endpoint, received: Received) -> Outcome:
     """Check the input, and do what is asked. Raises Refused."""
     ready = endpoint.bind(received)
-    if endpoint.method == "POST" and received.idempotency_key is not None:
+    if endpoint.method == "POST" and received.idempotency_key is not None and not endpoint.transfer:
         return await _once(answers, endpoint, received, ready)
     return await ready()
 

@@ -53,8 +53,9 @@ class Mounted:
         request = call.request
         query = [(name, value) for name, values in request.parameters.items() for value in values]
         content = b"" if endpoint.method == "GET" else await read(MAX_BODY)
-        told = [request.header(name) for name in ("if-match", "idempotency-key", "accept")]
-        outcome = await perform(self._answers, endpoint, Received(_caller(call), path, query, content, *told))
+        if_match, key, accept = (request.header(name) for name in ("if-match", "idempotency-key", "accept"))
+        received = Received(_caller(call), path, query, content, if_match, key, accept)
+        outcome = await perform(self._answers, endpoint, received)
         return _response(endpoint, outcome) if isinstance(outcome, Answered) else outcome
 
     def _find(self, call: Call) -> tuple[Endpoint, dict[str, str]]:

@@ -13,6 +13,7 @@ from gateway.errors import IDEMPOTENCY_KEY_IN_USE, IDEMPOTENCY_KEY_REUSED, PRECO
 
 from .endpoint import Endpoint
 from .parameters import Nothing
+from .transfer.lines import MEDIA
 
 Schema = dict[str, Any]
 """Any: JSON of several levels."""
@@ -26,6 +27,12 @@ _IDEMPOTENCY_KEY: Schema = {
     "description": "Sent again with the same key within 24 hours, the same request is answered again, and not done again.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
+_EXPORT_KEY: Schema = {
+    "name": "X-Export-Key",
+    "in": "header",
+    "description": "32 bytes in base64. What is written down has its secrets sealed with it; without it they are left out.",
+    "schema": {"type": "string"},
+}
 _IF_MATCH: Schema = {
     "name": "If-Match",
     "in": "header",
@@ -37,11 +44,12 @@ _ETAG: Schema = {"description": "For `If-Match` of a later change.", "schema": {
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Endpoints that are served below `base`."""
+    """Endpoints that are served below `base`; `public`: to everybody."""
 
     title: str
     base: str
     endpoints: Sequence[Endpoint]
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +143,19 @@ def _operation(api: Api, section: Section, endpoint: Endpoint, models: _Models) 
         "summary": endpoint.summary,
         "parameters": [*_parameters(endpoint, models), *_headers(endpoint)],
         "responses": {str(endpoint.status): _answer(api, endpoint, models), **_refusals(api, endpoint)},
-        "security": [{name: []} for name in api.security],
+        "security": [] if section.public else [{name: []} for name in api.security],
     }
     if endpoint.scope is not None or endpoint.platform_only is not None:
         operation["description"] = _right(endpoint)
-    if endpoint.body is not Nothing:
+    if endpoint.transfer and endpoint.method == "POST":
+        operation["requestBody"] = {"required": True, "content": {MEDIA: {"schema": {"type": "string"}}}}
+    elif endpoint.body is not Nothing:
         content: Schema = {"schema": models.ref(endpoint.body, "validation")}
         if endpoint.example.body is not None:
             content["example"] = endpoint.example.body
-        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+        # An absent body counts as `{}`.
+        needed = bool(models.required(endpoint.body))
+        operation["requestBody"] = {"required": needed, "content": {"application/json": content}}
     return operation
 
 
@@ -176,7 +188,9 @@ def _without_null(schema: Schema) -> Schema:
 
 
 def _headers(endpoint: Endpoint) -> Iterable[Schema]:
-    if endpoint.method == "POST":
+    if endpoint.transfer:
+        yield _EXPORT_KEY
+    elif endpoint.method == "POST":
         yield _IDEMPOTENCY_KEY
     if PRECONDITION_FAILED in endpoint.errors:
         yield _IF_MATCH
@@ -188,8 +202,14 @@ def _answer(api: Api, endpoint: Endpoint, models: _Models) -> Schema:
         properties = {"status_code": {"const": endpoint.status}, "data": schema, "message": {"type": "string"}}
         schema = {"type": "object", "required": [*properties], "properties": properties}
         shown = {"status_code": endpoint.status, "data": shown, "message": f"{endpoint.summary}."}
-    content: Schema = {"application/json": {"schema": schema, "example": shown}}
-    content |= {media: {"schema": {"type": "string"}} for media in endpoint.media}
+    # A type of JSON's own is that of the document.
+    json = next((media for media in endpoint.media if media.endswith("+json")), "application/json")
+    content: Schema = {media: {"schema": {"type": "string"}} for media in endpoint.media}
+    if endpoint.answer is not Nothing:
+        content = {
+            json: {"schema": schema, "example": shown},
+            **{media: one for media, one in content.items() if media != json},
+        }
     answer: Schema = {"description": endpoint.summary, "content": content, "headers": dict(api.headers)}
     if endpoint.tagged:
         answer["headers"]["ETag"] = _ETAG
@@ -207,7 +227,7 @@ def _special(endpoint: Endpoint) -> Iterable[Problem]:
     yield from endpoint.errors
     if endpoint.platform_only is not None:
         yield endpoint.platform_only
-    if endpoint.method == "POST":
+    if endpoint.method == "POST" and not endpoint.transfer:
         yield from (IDEMPOTENCY_KEY_IN_USE, IDEMPOTENCY_KEY_REUSED)
 
 

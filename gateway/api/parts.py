@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 from gateway.billing.billed import Billed
 from gateway.clock import Clock
+from gateway.ledger.carry import Carry
 from gateway.ledger.resources import Resources
 from gateway.ledger.usage import Usage
 from gateway.registry.audit import Audit
+from gateway.registry.dump import Dump
 from gateway.registry.idempotency import Answers
 from gateway.registry.key_index import KeyIndex
 from gateway.registry.keys import Keys
 from gateway.registry.last_used import LastUsed
 from gateway.registry.listing import TenantList
+from gateway.registry.restore import Restore
 from gateway.registry.revocation import TokenRevocations
 from gateway.registry.tenants import Tenants
 from gateway.registry.webhooks import Webhooks
@@ -53,3 +56,6 @@ class Parts:
     orgs: Mapping[str, Organization]
     metrics: Mapping[str, Metric]
     jwks: KeySource
+    dump: Dump
+    restore: Restore
+    carry: Carry

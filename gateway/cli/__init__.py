@@ -8,9 +8,13 @@ from .audit import audit
 from .bench import bench
 from .check import check, schema
 from .demo import demo
+from .keys import keys
+from .plans import plans
 from .serve import serve
 from .sign import sign
+from .tenants import tenants
 from .token import token
+from .transfer import export, import_
 from .usage import usage
 
 app = typer.Typer(
@@ -29,3 +33,8 @@ app.command()(token)
 app.command()(bench)
 app.add_typer(audit)
 app.add_typer(usage)
+app.add_typer(tenants)
+app.add_typer(keys)
+app.command()(plans)
+app.command()(export)
+app.command("import")(import_)

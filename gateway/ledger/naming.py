@@ -16,7 +16,7 @@ from .bucket import Bucket, Lent, QuotaBucket, RateBucket, SlotBucket
 from .items import Counters
 
 _MICROSECONDS = 1_000_000
-_KEPT_MONTHS = 26
+KEPT_MONTHS = 26
 
 
 def tag_of(call: Call, demand: Rate | Quota | Slot) -> str:
@@ -113,5 +113,5 @@ def period_bounds(period: str) -> tuple[int, int]:
 @lru_cache(8)
 def expiry_of(period: str) -> int:
     """When the counters of a period expire, in seconds since 1970: it and 25 whole months after it are kept."""
-    months = int(period[:4]) * 12 + int(period[5:]) - 1 + _KEPT_MONTHS
+    months = int(period[:4]) * 12 + int(period[5:]) - 1 + KEPT_MONTHS
     return int(datetime.fromisoformat(f"{months // 12:04}-{months % 12 + 1:02}-01T00:00:00+00:00").timestamp())

@@ -24,7 +24,7 @@ from gateway.store.keyspace import Keyspace
 from gateway.store.script import Script
 from gateway.store.wire import Part, Reply
 
-from .audit_entry import Entry, chained
+from .audit_entry import Entry, Json, chained, tenant_of
 from .owner import Owner, read_owner, write_owner
 
 _log = logging.getLogger(__name__)
@@ -45,6 +45,11 @@ _ABANDONED = 3600.0
 class _Place(TypedDict):
     org: str
     version: int
+
+
+class _Restored(_Place):
+    seq: int
+    prev: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,23 @@ class Audit:
         head = await self._command("HGET", self._keys.audit_heads(org), "head")
         number, _, digest = head.decode().partition(" ") if isinstance(head, bytes) else ("0", "", "")
         return int(number), digest
+
+    async def restore(self, org: str, entry: Entry) -> bool | None:
+        """Whether the entry was missing from a trail that it is the next one of, or the first that is kept; None: it is not."""
+        fields = cast(_Restored, entry.fields())
+        there = await self._entries("XRANGE", self._keys.audit(org), f"{fields['seq']}-0", f"{fields['seq']}-0")
+        if there:
+            return False if there[0][1] == entry else None
+        number, head = await self.head(org)
+        if number and (fields["seq"] != number + 1 or fields["prev"] != head):
+            return None
+        owner = tenant_of(cast("dict[str, Json]", fields)) or org
+        keys = [self._keys.audit(org), self._keys.audit_heads(org)]
+        known = f"{number} {head}" if number else ""
+        # Its webhooks have been told of it where it was written.
+        await self._command("SET", self._keys.webhook_cursor(org), fields["seq"])
+        args: list[Part] = [known, fields["seq"], entry.text, entry.hash, write_owner(owner), fields["version"], KEPT]
+        return True if await self._store.control.run(_APPEND, keys, args) == 1 else None
 
     async def _noted(self, owner: Owner) -> None:
         try:

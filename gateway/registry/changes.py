@@ -77,12 +77,15 @@ class Changes:
         async with self.audit.around(org_id):
             return await self._change(lambda: self.shelf.org(org_id, control), edit, act, unknown)
 
-    async def create(self, tenant: Tenant, act: Act) -> None:
-        """Write the first version of a tenant. Raises Refused(WRITE_CONFLICT) where there is a record already."""
-        async with self.audit.around(tenant.id):
-            await self._index(tenant, None)
-            if not await self._written(tenant, 0, pending(act, None, tenant, self.clock.now())):
+    async def create(self, record: Record, act: Act) -> None:
+        """Write the first version of a record. Raises Refused(WRITE_CONFLICT) where there is one already."""
+        async with self.audit.around(record.id):
+            await self._index(record, None)
+            if not await self._written(record, 0, pending(act, None, record, self.clock.now())):
                 raise Refused(WRITE_CONFLICT)
+            if isinstance(record, Organization):
+                # It may be leased as one without keys.
+                await self._withdrawal.complete(record)
 
     async def _change(self, read: Callable[[], Awaitable[R | None]], edit: Callable[[R], R], act: Act, unknown: str) -> R:
         for _ in range(_ROUNDS):

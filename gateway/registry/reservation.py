@@ -39,6 +39,10 @@ class Reservations:
     async def give_back(self, key: str, tenant_id: UUID) -> None:
         await self._store.control.run(_SWAP, [key], [str(tenant_id), ""])
 
+    async def hand_over(self, key: str, holder: UUID, tenant_id: UUID) -> None:
+        """What was reserved for `holder` is `tenant_id`'s from now on."""
+        await self._store.control.run(_SWAP, [key], [str(holder), str(tenant_id)])
+
     def expired(self, tenant_id: UUID) -> bool:
         """Whether the creation of this tenant has ended by now, one way or the other."""
         return self._now() - _created_at(tenant_id) > _ABANDONED

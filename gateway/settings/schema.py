@@ -164,7 +164,7 @@ class Identity(Model):
     """First part of API keys: `tg_live_…`."""
 
 
-Builtin = Literal["audit", "billing_plan", "jwks", "keys", "openapi", "tenants", "usage", "webhooks"]
+Builtin = Literal["audit", "billing_plan", "docs", "jwks", "keys", "openapi", "tenants", "usage", "webhooks"]
 """What can be mounted: the names in gateway.api.platform.catalogue."""
 
 
@@ -180,8 +180,8 @@ class RouteSettings(Model):
     upstream: Name | None = None
     """Upstream that the request is forwarded to."""
     builtin: Builtin | None = None
-    """What the gateway itself answers with: `billing_plan`, `jwks`, `openapi`, or a part of its API such as `tenants`, which
-    takes a path like `/api/v1/tenants/*`."""
+    """What the gateway itself answers with: `billing_plan`, `docs`, `jwks`, `openapi`, or a part of its API such as `tenants`,
+    which takes a path like `/api/v1/tenants/*`."""
     policies: Annotated[tuple[PolicyEntry, ...], Field(min_length=1)]
     """What a request has to pass, in this order."""
     max_body: Size = 10 << 20

@@ -19,8 +19,8 @@ from gateway.tenancy.tenant import Tenant
 SCOPES = frozenset(
     {"read:tenants", "write:tenants", "read:usage", "write:keys", "write:domains", "write:webhooks", "read:audit"}
 )
-PATHS = {"billing_plan": "/api/v1/billing/plan", "jwks": "/.well-known/jwks.json", "openapi": "/openapi.json"}
-OPEN = {"jwks", "openapi"}
+PATHS = {"billing_plan": "/api/v1/billing/plan", "jwks": "/.well-known/jwks.json", "openapi": "/openapi.json", "docs": "/docs"}
+OPEN = {"jwks", "openapi", "docs"}
 
 
 @dataclass

@@ -14,11 +14,14 @@ from gateway.api.operator.app import operator_app
 from gateway.api.operator.catalogue import operator_endpoints
 from gateway.api.parts import Parts
 from gateway.billing.billed import Billed
+from gateway.ledger.carry import Carry
 from gateway.ledger.resources import Resources
 from gateway.ledger.usage import Usage
+from gateway.registry.dump import Dump
 from gateway.registry.key_index import KeyIndex
 from gateway.registry.last_used import LastUsed
 from gateway.registry.listing import TenantList
+from gateway.registry.restore import Restore
 from gateway.tenancy.plan import Metric, Plan, RateLimit
 from gateway.tenancy.scopes import Grants
 from gateway.webhooks.address import Rules
@@ -95,6 +98,9 @@ def parts_of(registry: Registry) -> Parts:
         orgs=ORGS,
         metrics=METRICS,
         jwks=lambda: {"keys": []},
+        dump=Dump(registry.shelf, registry.audit),
+        restore=Restore(registry.changes),
+        carry=Carry(registry.store, registry.clock),
     )
 
 

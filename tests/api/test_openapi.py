@@ -105,17 +105,18 @@ def test_what_may_be_refused_is_said_by_status(api: tuple[Document, list[Endpoin
     for endpoint in endpoints:
         headers = {one["name"] for one in described[endpoint.name]["parameters"] if one["in"] == "header"}
         special = {*endpoint.errors}
-        special |= {IDEMPOTENCY_KEY_REUSED} if endpoint.method == "POST" else set()
+        keyed = endpoint.method == "POST" and not endpoint.transfer
+        special |= {IDEMPOTENCY_KEY_REUSED} if keyed else set()
         special |= set() if endpoint.platform_only is None else {endpoint.platform_only}
         for problem in special:
             assert f"`{problem.code}`" in described[endpoint.name]["responses"][str(problem.status)]["description"]
-        assert ("Idempotency-Key" in headers) == (endpoint.method == "POST")
+        assert ("Idempotency-Key" in headers) == keyed
         assert ("If-Match" in headers) == (PRECONDITION_FAILED in endpoint.errors)
         assert PRECONDITION_FAILED not in endpoint.errors or endpoint.tagged, endpoint.name
 
 
 def test_what_can_be_mounted_is_what_there_is(registry: Registry) -> None:
-    assert {*platform_groups(parts_of(registry)), "openapi"} == set(get_args(Builtin))
+    assert {*platform_groups(parts_of(registry)), "openapi", "docs"} == set(get_args(Builtin))
 
 
 async def test_the_operators_document_is_served_without_a_key(operator: Operator) -> None:
@@ -127,3 +128,17 @@ async def test_the_operators_document_is_served_without_a_key(operator: Operator
 async def test_the_public_document_has_the_paths_of_gateway_yaml(platform: Platform) -> None:
     document = (await platform.root.get("/openapi.json")).json()
     assert {"/api/v1/tenants", "/api/v1/tenants/{tenant_id}", "/api/v1/billing/plan"} <= document["paths"].keys()
+
+
+async def test_what_everybody_may_see_asks_for_no_credential(platform: Platform) -> None:
+    document = (await platform.root.get("/openapi.json")).json()
+    free = {path for path, _, operation in operations(document) if operation["security"] == []}
+    assert free == {"/.well-known/jwks.json", "/openapi.json", "/docs"}
+
+
+def test_a_body_is_required_where_some_field_of_it_is(api: tuple[Document, list[Endpoint]]) -> None:
+    bodies = {endpoint.name: endpoint.body for endpoint in api[1] if not endpoint.transfer}
+    for _, _, operation in operations(api[0]):
+        if "requestBody" in operation and operation["operationId"] in bodies:
+            needed = any(field.is_required() for field in bodies[operation["operationId"]].model_fields.values())
+            assert operation["requestBody"]["required"] == needed

@@ -54,6 +54,7 @@ class Registry:
     answers: Answers
     revocations: TokenRevocations
     webhooks: Webhooks
+    changes: Changes
 
 
 def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
@@ -63,4 +64,5 @@ def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
     changes = Changes(shelf, records, clock, clock.pause)
     tenants, keys, answers = Tenants(changes), Keys(changes, "tg"), Answers(store, cipher)
     revocations = TokenRevocations(changes)
-    return Registry(shelf, records, tenants, keys, clock, changes.audit, store, answers, revocations, Webhooks(changes))
+    webhooks = Webhooks(changes)
+    return Registry(shelf, records, tenants, keys, clock, changes.audit, store, answers, revocations, webhooks, changes)

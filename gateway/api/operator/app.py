@@ -14,7 +14,7 @@ from starlette.routing import Route
 from gateway.api.admin_key import AdminKeyRequired
 from gateway.api.body import content_of
 from gateway.api.document import document_of
-from gateway.api.endpoint import Answered, Caller, Endpoint, Received
+from gateway.api.endpoint import Answered, Caller, Endpoint, Received, Transfer
 from gateway.api.envelope import Enveloped, success, unmatched
 from gateway.api.etag import etag_of
 from gateway.api.idempotency import perform
@@ -34,8 +34,9 @@ def operator_app(endpoints: Sequence[Endpoint], admin_keys: Mapping[str, str], a
 
 def _route(endpoint: Endpoint, answers: Answers) -> Route:
     async def serve(request: Request) -> Response:
-        content = b"" if endpoint.method == "GET" else await content_of(request)
-        outcome = await perform(answers, endpoint, _received(request, content))
+        content = b"" if endpoint.method == "GET" or endpoint.transfer else await content_of(request)
+        transfer = Transfer(_joined(request, "x-export-key"), request.stream()) if endpoint.transfer else None
+        outcome = await perform(answers, endpoint, _received(request, content, transfer))
         if not isinstance(outcome, Answered):
             return outcome
         document = document_of(outcome.shown)
@@ -48,7 +49,7 @@ def _route(endpoint: Endpoint, answers: Answers) -> Route:
     return Route(endpoint.path, serve, methods=[endpoint.method], name=endpoint.name)
 
 
-def _received(request: Request, content: bytes) -> Received:
+def _received(request: Request, content: bytes, transfer: Transfer | None) -> Received:
     state = request.state
     return Received(
         Caller(state.operator, state.request_id),
@@ -58,9 +59,11 @@ def _received(request: Request, content: bytes) -> Received:
         _joined(request, "if-match"),
         _joined(request, "idempotency-key"),
         _joined(request, "accept"),
+        transfer=transfer,
     )
 
 
 def _joined(request: Request, name: str) -> str | None:
     """A field that was sent several times, as one (RFC 9110, 5.3)."""
-    return ", ".join(request.headers.getlist(name)) or None
+    sent = request.headers.getlist(name)
+    return ", ".join(sent) if sent else None

@@ -12,6 +12,7 @@ from .resources import resource_endpoints
 from .revocation import revocation_endpoints
 from .root_keys import root_key_endpoints
 from .tenants import tenant_endpoints
+from .transfer import transfer_endpoints
 from .usage import usage_endpoints
 
 
@@ -25,4 +26,5 @@ def operator_endpoints(parts: Parts) -> tuple[Endpoint, ...]:
         *root_key_endpoints(parts),
         *revocation_endpoints(parts),
         *usage_endpoints(parts),
+        *transfer_endpoints(parts),
     )

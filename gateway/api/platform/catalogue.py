@@ -13,6 +13,7 @@ from gateway.settings.schema import RouteSettings
 
 from .audit import audit_endpoints
 from .billing import billing_endpoints
+from .docs import docs_endpoints
 from .jwks import jwks_endpoints
 from .keys import key_endpoints
 from .openapi import openapi_endpoints
@@ -37,8 +38,10 @@ def platform_groups(parts: Parts) -> Mapping[str, tuple[Endpoint, ...]]:
 def mounted(routes: Iterable[RouteSettings], parts: Parts) -> Mapping[str, Mounted]:
     """What answers in place of an upstream, by the name of the route."""
     leading = [(route, route.builtin) for route in routes if route.builtin is not None]
-    groups = {**platform_groups(parts), "openapi": openapi_endpoints(lambda: described)}
+    told = {"openapi": openapi_endpoints(lambda: described), "docs": docs_endpoints(lambda: described)}
+    groups = {**platform_groups(parts), **told}
     # Of a group that is mounted twice the first place is told.
     places = {builtin: (route.path, groups[builtin]) for route, builtin in reversed(leading)}
-    described = platform_document(dict(reversed(places.items())))
+    public = {builtin for route, builtin in leading if any(policy.name == "public" for policy in route.policies)}
+    described = platform_document(dict(reversed(places.items())), public)
     return {route.name: Mounted(route.path, groups[builtin], parts.answers) for route, builtin in leading}

@@ -32,6 +32,7 @@ def jwks_endpoints(keys: KeySource) -> tuple[Endpoint, ...]:
             parameters=Nothing,
             body=Nothing,
             answer=KeySet,
+            media=("application/jwk-set+json",),
             example=Example({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1f0c…", "x": "11qYAYKx…"}]}),
         ),
     )
