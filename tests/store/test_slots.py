@@ -11,9 +11,13 @@ import pytest
 from redis.crc import key_slot
 
 import gateway
+from gateway.billing.billed import Accepted, Billed
+from gateway.clock import SystemClock
+from gateway.ledger.carry import Carried, Carry
 from gateway.ledger.journal import Journal
 from gateway.ledger.replay import Replay
 from gateway.ledger.resources import Resources
+from gateway.ledger.usage import Usage
 from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Reserve, Slot
 from gateway.pipeline.lookup import TenantByRef
 from gateway.pipeline.question import Provide
@@ -25,6 +29,7 @@ from gateway.registry.reservation import Reservations
 from gateway.registry.tenants import NewTenant
 from gateway.store.connect import Store
 from gateway.store.keyspace import Keyspace, client_tag, org_tag, route_tag, tenant_tag
+from gateway.tenancy.period import period_of
 from gateway.tenancy.plan import RateLimit
 from gateway.tenancy.search import Search
 from gateway.tenancy.tenant import Tenant
@@ -33,7 +38,7 @@ from gateway.webhooks.backoff import DELAYS
 from gateway.webhooks.hold import Hold
 from gateway.webhooks.queue import Target
 from tests import samples
-from tests.ledger.samples import ask, ledger_over
+from tests.ledger.samples import ask, ledger_over, served
 from tests.ledger.test_journal import ROOMY, SUBJECT
 from tests.registry.samples import ORGS, registry_over
 from tests.webhooks.samples import stand_over
@@ -77,6 +82,8 @@ async def test_every_script_is_called_with_keys_of_one_slot(seen: Seen, sharded:
     await _provided(sharded)
     await _answered(sharded)
     await _told(sharded, tenant.id)
+    await _billed(sharded, tenant)
+    await Carry(sharded, SystemClock()).restore(tenant_tag(tenant.id), Carried(resources={"users": 1}))
     assert set(seen) == SCRIPTS
     assert {name: max(map(len, calls)) for name, calls in seen.items()} == dict.fromkeys(SCRIPTS, 1)
 
@@ -130,6 +137,16 @@ async def _replayed(store: Store, directory: Path) -> None:
     replay = Replay(store, directory, "store", journal)
     await replay.count_own()
     await replay.close()
+
+
+async def _billed(store: Store, tenant: Tenant) -> None:
+    later = SystemClock().now() + 3 * 86_400
+    billed, period = Billed(store, Usage(store), lambda: later), period_of(SystemClock().now())
+    ledger = ledger_over(store, registry_over(store).records)
+    await served(ledger, Quota("emails", None, None), call=samples.call(samples.BOUND_KEY, tenant, org=ORGS["platform"]))
+    await ledger.close()
+    (use, *_) = await billed.claim("test", [tenant], period)
+    assert await billed.accept("test", [Accepted(tenant.id, use.metric, use.day, use.end)]) == 1
 
 
 async def _told(store: Store, tenant_id: UUID) -> None:

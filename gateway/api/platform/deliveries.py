@@ -132,7 +132,7 @@ def delivery_endpoints(parts: Parts, scope: str) -> tuple[Endpoint, ...]:
             "/{webhook_id}/test",
             calls.test,
             name="testWebhook",
-            summary="Send a `webhook.test` event, once",
+            summary="Send an event of type webhook.test, once",
             parameters=OneWebhook,
             body=Nothing,
             answer=Queued,
