@@ -38,12 +38,14 @@ from gateway.ledger.usage import Usage
 from gateway.proxy import Proxy
 from gateway.registry.changes import Changes
 from gateway.registry.cipher import Cipher
+from gateway.registry.domains import Domains
 from gateway.registry.idempotency import Answers
 from gateway.registry.key_index import KeyIndex
 from gateway.registry.keys import Keys
 from gateway.registry.last_used import LastUsed
 from gateway.registry.listener import Listener
 from gateway.registry.listing import TenantList
+from gateway.registry.proof import Proof
 from gateway.registry.provisioning import Provisioning
 from gateway.registry.records import Records
 from gateway.registry.revocation import TokenRevocations
@@ -161,6 +163,7 @@ async def open_gateway(
             last_used=last_used,
             grants=grants_of(settings),
             revocations=TokenRevocations(changes),
+            domains=Domains(changes, Proof(settings.domains.resolver, settings.domains.timeout)),
             resources=resources,
             usage=Usage(store),
             audit=changes.audit,

@@ -9,6 +9,7 @@ from gateway.clock import Clock
 from gateway.ledger.resources import Resources
 from gateway.ledger.usage import Usage
 from gateway.registry.audit import Audit
+from gateway.registry.domains import Domains
 from gateway.registry.idempotency import Answers
 from gateway.registry.key_index import KeyIndex
 from gateway.registry.keys import Keys
@@ -35,6 +36,7 @@ class Parts:
     last_used: LastUsed
     grants: Grants
     revocations: TokenRevocations
+    domains: Domains
     resources: Resources
     usage: Usage
     audit: Audit

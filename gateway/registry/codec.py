@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NotRequired, TypedDict, cast
 from uuid import UUID
 
 from gateway.tenancy.credential import ApiKey, Environment, Revocations, SigningSecret, WidgetKey
+from gateway.tenancy.org import Organization
 from gateway.tenancy.plan import RateLimit
 from gateway.tenancy.tenant import Profile, Status, Tenant
 
 from .cipher import Cipher
+from .domain_codec import DomainDocument, from_domains, to_domains
 
 Rate = tuple[int, int, int]
 
@@ -78,12 +81,14 @@ class TenantDocument(TypedDict):
     secrets: list[SecretDocument]
     widget_keys: list[WidgetKeyDocument]
     keys: list[KeyDocument]
+    domains: NotRequired[list[DomainDocument]]
     revocations: NotRequired[RevocationsDocument]
     profile: NotRequired[ProfileDocument]
 
 
 class OrgDocument(TypedDict):
     keys: list[KeyDocument]
+    domains: NotRequired[list[DomainDocument]]
     updated_at: float
 
 
@@ -106,6 +111,7 @@ def encode_tenant(tenant: Tenant, cipher: Cipher) -> bytes:
         "secrets": [_from_secret(secret, tenant.id, cipher) for secret in tenant.secrets],
         "widget_keys": [_from_widget_key(key) for key in tenant.widget_keys],
         "keys": [_from_key(key) for key in tenant.keys],
+        "domains": from_domains(tenant.domains),
         "revocations": _from_revocations(tenant.revocations),
         "profile": _from_profile(tenant.profile),
     }
@@ -135,6 +141,7 @@ def decode_tenant(tenant_id: UUID, version: int, text: bytes, cipher: Cipher) ->
         secrets=tuple(_to_secret(secret, tenant_id, cipher) for secret in document["secrets"]),
         widget_keys=tuple(WidgetKey(key["value"], key["created_at"], key.get("not_after")) for key in document["widget_keys"]),
         keys=tuple(map(_to_key, document["keys"])),
+        domains=to_domains(document.get("domains", ())),
         revocations=_to_revocations(document.get("revocations")),
         profile=_to_profile(document.get("profile")),
     )
@@ -145,14 +152,21 @@ def sealed_secrets(text: bytes) -> tuple[str, ...]:
     return tuple(secret["sealed"] for secret in cast(TenantDocument, json.loads(text))["secrets"])
 
 
-def encode_org_keys(keys: tuple[ApiKey, ...], updated_at: float) -> bytes:
-    return _dump({"keys": [_from_key(key) for key in keys], "updated_at": updated_at})
+def encode_org(org: Organization) -> bytes:
+    """What is not configured of it."""
+    keys = [_from_key(key) for key in org.keys]
+    return _dump(_present({"keys": keys, "domains": from_domains(org.domains), "updated_at": org.updated_at}))
 
 
-def decode_org_keys(text: bytes) -> tuple[tuple[ApiKey, ...], float]:
-    """The root keys, and the instant of their last change."""
+def decode_org(configured: Organization, version: int, text: bytes) -> Organization:
     document = cast(OrgDocument, json.loads(text))
-    return tuple(map(_to_key, document["keys"])), document["updated_at"]
+    return replace(
+        configured,
+        version=version,
+        keys=tuple(map(_to_key, document["keys"])),
+        domains=to_domains(document.get("domains", ())),
+        updated_at=document["updated_at"],
+    )
 
 
 def _dump(document: Mapping[str, object]) -> bytes:

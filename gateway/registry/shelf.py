@@ -18,7 +18,7 @@ from gateway.tenancy.org import Organization
 from gateway.tenancy.tenant import Tenant
 
 from .cipher import Cipher
-from .codec import decode_org_keys, decode_tenant, encode_org_keys, encode_tenant, sealed_secrets
+from .codec import decode_org, decode_tenant, encode_org, encode_tenant, sealed_secrets
 from .continuity import Incarnation
 from .owner import Owner, write_owner
 
@@ -83,7 +83,7 @@ class Shelf:
         if isinstance(record, Tenant):
             tag, key, document = tenant_tag(record.id), keys.tenant(record.id), encode_tenant(record, self._cipher)
         else:
-            tag, key, document = org_tag(record.id), keys.org(record.id), encode_org_keys(record.keys, record.updated_at)
+            tag, key, document = org_tag(record.id), keys.org(record.id), encode_org(record)
         named = [key, keys.outbox(record.id), keys.leases(tag), keys.outdated(tag)]
         args: list[Part] = [over, record.version, document, entry, keys.changes, write_owner(record.id), KEPT_MS]
         return await self.store.control.run(_WRITE, named, args) == 1
@@ -141,10 +141,7 @@ def next_version(version: int, now: float) -> int:
 
 def _org(configured: Organization, reply: Reply) -> Organization:
     version, document = _fields(reply)
-    if document is None:
-        return configured
-    keys, updated_at = decode_org_keys(document)
-    return replace(configured, version=version, keys=keys, updated_at=updated_at)
+    return configured if document is None else decode_org(configured, version, document)
 
 
 def _fields(reply: Reply) -> tuple[int, bytes | None]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr
 
+from .domains import DomainSettings
 from .policies import PolicyEntry
 from .strict import STRICT
 from .units import Duration, From64KiB, NoBoolean, Rate, Size, WithinADay
@@ -164,7 +165,7 @@ class Identity(Model):
     """First part of API keys: `tg_live_…`."""
 
 
-Builtin = Literal["billing_plan", "jwks", "keys", "openapi", "tenants"]
+Builtin = Literal["billing_plan", "domains", "jwks", "keys", "openapi", "tenants"]
 """What can be mounted: the names in gateway.api.platform.catalogue."""
 
 
@@ -246,6 +247,8 @@ class Settings(Model):
     """Who is believed about whom."""
     upstreams: dict[Name, Upstream] = {}
     """The services behind the gateway."""
+    domains: DomainSettings = DomainSettings()
+    """How domains of tenants and organizations are proved."""
     metrics: dict[Name, MetricSettings] = {}
     """Counted things beside the built-in `requests`, `emails`, `sms`, `messages` and `tokens`."""
     plans: Annotated[dict[Name, PlanSettings], Field(min_length=1)]

@@ -1,4 +1,4 @@
-"""An organization's record: the platform account that hosts tenants, and its root keys."""
+"""An organization's record: the platform account that hosts tenants, and its root keys and domains."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .credential import ApiKey
+from .domain import Domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,4 +21,5 @@ class Organization:
     handshake: bool = False
     quotas: Mapping[str, int | None] = field(default_factory=dict)
     keys: tuple[ApiKey, ...] = ()
+    domains: tuple[Domain, ...] = ()
     updated_at: float = 0.0

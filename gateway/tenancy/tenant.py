@@ -8,6 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from .credential import ApiKey, Revocations, SigningSecret, WidgetKey
+from .domain import Domain
 from .ids import typeid
 from .plan import Plan, RateLimit
 
@@ -60,6 +61,7 @@ class Tenant:
     secrets: tuple[SigningSecret, ...] = ()
     widget_keys: tuple[WidgetKey, ...] = ()
     keys: tuple[ApiKey, ...] = ()
+    domains: tuple[Domain, ...] = ()
     revocations: Revocations = field(default_factory=Revocations)
     profile: Profile = field(default_factory=Profile)
 

@@ -15,9 +15,11 @@ from gateway.api.operator.catalogue import operator_endpoints
 from gateway.api.parts import Parts
 from gateway.ledger.resources import Resources
 from gateway.ledger.usage import Usage
+from gateway.registry.domains import Domains
 from gateway.registry.key_index import KeyIndex
 from gateway.registry.last_used import LastUsed
 from gateway.registry.listing import TenantList
+from gateway.registry.proof import Proof
 from gateway.tenancy.plan import Metric, Plan, RateLimit
 from gateway.tenancy.scopes import Grants
 from tests.registry.samples import ORGS, Registry
@@ -78,6 +80,7 @@ def parts_of(registry: Registry) -> Parts:
         last_used=LastUsed(registry.store, registry.clock),
         grants=Grants(),
         revocations=registry.revocations,
+        domains=Domains(registry.changes, Proof("127.0.0.1:9", 0.1)),
         resources=Resources(registry.store, ["users", "departments"]),
         usage=Usage(registry.store),
         audit=registry.audit,

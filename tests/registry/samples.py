@@ -52,6 +52,7 @@ class Registry:
     store: Store
     answers: Answers
     revocations: TokenRevocations
+    changes: Changes
 
 
 def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
@@ -61,4 +62,4 @@ def registry_over(store: Store, cipher: Cipher | None = None) -> Registry:
     changes = Changes(shelf, records, clock, clock.pause)
     tenants, keys, answers = Tenants(changes), Keys(changes, "tg"), Answers(store, cipher)
     revocations = TokenRevocations(changes)
-    return Registry(shelf, records, tenants, keys, clock, changes.audit, store, answers, revocations)
+    return Registry(shelf, records, tenants, keys, clock, changes.audit, store, answers, revocations, changes)

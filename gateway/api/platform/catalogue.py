@@ -12,6 +12,7 @@ from gateway.api.parts import Parts
 from gateway.settings.schema import RouteSettings
 
 from .billing import billing_endpoints
+from .domains import domain_endpoints
 from .jwks import jwks_endpoints
 from .keys import key_endpoints
 from .openapi import openapi_endpoints
@@ -22,6 +23,7 @@ from .tenants import tenant_endpoints
 def platform_groups(parts: Parts) -> Mapping[str, tuple[Endpoint, ...]]:
     return {
         "billing_plan": billing_endpoints(parts),
+        "domains": domain_endpoints(parts),
         "jwks": jwks_endpoints(parts.jwks),
         "keys": key_endpoints(parts),
         "tenants": (*tenant_endpoints(parts), *tenant_lifecycle_endpoints(parts)),
