@@ -26,7 +26,7 @@ from gateway.pipeline.chain import Chain
 from gateway.pipeline.claim import Claim, KeysNeeded
 from gateway.pipeline.demand import Standing
 from gateway.pipeline.limits import refusal, shadowed
-from gateway.pipeline.lookup import Record, TenantByRef
+from gateway.pipeline.lookup import OrgByName, Record, TenantByRef
 from gateway.pipeline.memo import IdentityMemo
 from gateway.pipeline.policy import Authenticator
 from gateway.pipeline.precedent import Precedent
@@ -159,6 +159,7 @@ class Decider:
                 if route.chain.reads_body:
                     body = body or (yield from _whole_body(route.max_body))
                     call = replace(call, body=body.content)
+                    route.chain.check_body(call, noted)
                 demands = route.chain.demands(call, noted)
             except Refused:
                 # It may have been refused under a record that is no longer true, unless that is leased.
@@ -211,6 +212,8 @@ class Decider:
         if isinstance(record, Tenant):
             trail.tenant = record
             customer = self._customers(lambda: self._customer(record), record)
+            if route.chain.sees_organization:
+                customer = self._full_customer(customer, (yield from sight.find(OrgByName(record.org))))
         call = Call(request, route.name, route.upstream, principal, customer)
         if route.chain.cross_origin is not None:
             trail.answer_headers.update(route.chain.cross_origin.expose(call))
@@ -223,6 +226,11 @@ class Decider:
         if org is None:
             raise Refused(PLAN_UNKNOWN, f"No organization named {tenant.org!r} is configured.", retry_after=60)
         return Customer(tenant, plan, org)
+
+    def _full_customer(self, customer: Customer, org: Record | None) -> Customer:
+        """With the organization's record, as it is stored."""
+        assert isinstance(org, Organization), "it is configured"
+        return self._customers(lambda: replace(customer, org=org), customer, org)
 
 
 def _whole_body(limit: int) -> Generator[Question, Answer, WholeBody]:

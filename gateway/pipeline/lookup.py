@@ -27,6 +27,11 @@ class TenantByRef:
 
 
 @dataclass(frozen=True, slots=True)
+class OrgByName:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class OwnerOfKey:
     """The tenant or the organization that holds the API key with this SHA-256 (lower-case hex)."""
 
@@ -45,5 +50,5 @@ class TenantByOrigin:
     origin: str
 
 
-Lookup = TenantById | TenantBySlug | TenantByRef | OwnerOfKey | OwnerOfWidgetKey | TenantByOrigin
+Lookup = TenantById | TenantBySlug | TenantByRef | OrgByName | OwnerOfKey | OwnerOfWidgetKey | TenantByOrigin
 Record = Tenant | Organization

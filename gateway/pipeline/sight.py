@@ -31,7 +31,9 @@ class Sight:
 
     @property
     def basis(self) -> tuple[Record, ...]:
-        return tuple(record for record in self._seen.values() if record is not None)
+        # A record that several lookups lead to is named once.
+        found = {(record.id, record.version): record for record in self._seen.values() if record is not None}
+        return tuple(found.values())
 
     def find(self, lookup: Lookup) -> Generator[Question, Answer, Record | None]:
         if lookup not in self._seen:

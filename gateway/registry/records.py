@@ -12,6 +12,7 @@ from gateway.clock import Clock
 from gateway.errors import STORE_UNAVAILABLE, Refused
 from gateway.pipeline.lookup import (
     Lookup,
+    OrgByName,
     OwnerOfKey,
     OwnerOfWidgetKey,
     Record,
@@ -72,7 +73,7 @@ class Records:
             return await self._of_origin(lookup.origin)
         owner = self._owner(lookup) or await self._find(lookup)
         record = None if owner is None else await self._read(owner)
-        if owner is not None and record is not None and not isinstance(lookup, TenantById):
+        if owner is not None and record is not None and not isinstance(lookup, TenantById | OrgByName):
             self._owners[lookup] = owner
         return record
 
@@ -89,7 +90,13 @@ class Records:
         self._memory.forget(record.id)
 
     def _owner(self, lookup: Lookup) -> Owner | None:
-        return lookup.id if isinstance(lookup, TenantById) else self._owners.get(lookup)
+        match lookup:
+            case TenantById(tenant_id):
+                return tenant_id
+            case OrgByName(name):
+                return name
+            case _:
+                return self._owners.get(lookup)
 
     async def _find(self, lookup: Lookup) -> Owner | None:
         keys = self._shelf.store.keys
