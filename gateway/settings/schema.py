@@ -193,6 +193,8 @@ class RouteSettings(Model):
     """Hand the client's `Authorization` on to the upstream."""
     x_ratelimit_headers: bool = False
     """Tell the tightest limit in `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds) as well, for older clients."""
+    white_label: bool = False
+    """The route is for hosts that tenants have proved to be theirs: the host says which tenant a request is for."""
     on_store_failure: OnStoreFailure | None = None
     """What the route does while the store can't be reached; default: as `store.on_store_failure`."""
     stale_for: WithinADay | None = None

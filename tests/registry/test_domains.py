@@ -8,12 +8,15 @@ from uuid import UUID
 import pytest
 
 from gateway.errors import DOMAIN_TAKEN, STORE_UNAVAILABLE, Refused
+from gateway.pipeline.lookup import OrgByName, TenantByHost, TenantById
 from gateway.registry.domain_name import Names
 from gateway.registry.domains import Domains
+from gateway.registry.owner import Owner
 from gateway.registry.proof import Proof
 from gateway.registry.tenants import NewTenant
+from gateway.tenancy.org import Organization
 from tests.registry.dns_server import Zone, served
-from tests.registry.samples import Registry
+from tests.registry.samples import Registry, registry_over
 
 NAME = "acme.example"
 
@@ -38,7 +41,7 @@ async def tenant(registry: Registry) -> UUID:
     return (await registry.tenants.create(NewTenant("platform", "Acme"))).tenant.id
 
 
-async def proved(domains: Domains, zone: Zone, owner: UUID) -> str:
+async def proved(domains: Domains, zone: Zone, owner: Owner) -> str:
     domain = await domains.create("platform", owner, NAME)
     zone.texts.setdefault(domain.record_name, []).append(domain.record_value)
     await domains.verify(owner, domain.id)
@@ -84,6 +87,50 @@ async def test_what_was_taken_anew_meanwhile_is_not_given_back(registry: Registr
     await names.give_back(NAME, owner, verified_at)
     with pytest.raises(Refused):
         await names.take(NAME, await tenant(registry))
+
+
+async def test_a_host_leads_to_whoever_has_proved_it_last(registry: Registry, domains: Domains, zone: Zone) -> None:
+    first, second, host = await tenant(registry), await tenant(registry), TenantByHost(NAME)
+    other = registry_over(registry.shelf.store)
+    domain_id = await proved(domains, zone, first)
+    for records in (registry.records, other.records):
+        found = await records.resolve(host)
+        assert found is not None
+        assert found.id == first
+        assert records.peek(host) == found
+    await domains.delete("platform", first, domain_id)
+    # The other worker has heard of the change, as its listener sees to, and reads the record again for another reason.
+    other.records.forget(found)
+    await other.records.resolve(TenantById(first))
+    assert other.records.peek(host) is None
+    assert await other.records.resolve(host) is None
+    await proved(domains, zone, second)
+    for records in (registry.records, other.records):
+        found = await records.resolve(host)
+        assert found is not None
+        assert found.id == second
+
+
+async def test_a_claim_or_an_organizations_domain_is_no_tenants_host(
+    registry: Registry, domains: Domains, names: Names, zone: Zone
+) -> None:
+    owner, host = await tenant(registry), TenantByHost(NAME)
+    await domains.create("platform", owner, NAME)
+    await names.take(NAME, owner)
+    assert await registry.records.resolve(host) is None
+    await registry.store.control.command("DEL", registry.store.keys.domain(NAME))
+    await proved(domains, zone, "platform")
+    assert await registry.records.resolve(host) is None
+
+
+async def test_the_organization_is_found_by_its_name_with_what_it_has_proved(
+    registry: Registry, domains: Domains, zone: Zone
+) -> None:
+    await proved(domains, zone, "platform")
+    org = await registry.records.resolve(OrgByName("platform"))
+    assert isinstance(org, Organization)
+    assert [domain.name for domain in org.domains] == [NAME]
+    assert registry.records.peek(OrgByName("platform")) == org
 
 
 async def test_what_happens_to_a_domain_is_in_the_trail_without_its_token(
