@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Self
@@ -94,13 +94,17 @@ class Domains:
 
     async def find(self, org: str, domain_id: str) -> Owned:
         """A domain of the organization or of any of its tenants."""
-        found = await self._client.command(
-            "ZRANGEBYLEX", self._keys.domains(org), f"[{domain_id} ", f"({domain_id}!", "LIMIT", 0, 1
-        )
-        owned = await self._owned(_entries(found))
+        owned = await self._owned(_entries(await self._client.command(*self._entry_of(org, domain_id))))
         if not owned:
             raise Refused(NOT_FOUND, NO_DOMAIN)
         return owned[0]
+
+    async def usable(self, org: str, owner: Owner, ids: Iterable[str]) -> set[str]:
+        """Those of `ids` that a key of this owner can be for: its own domains and its organization's; of an organization's key,
+        those of all its tenants, too."""
+        found = await self._client.gather([self._entry_of(org, one) for one in dict.fromkeys(ids)])
+        owned = await self._owned([entry for reply in found for entry in _entries(reply)])
+        return {one.domain.id for one in owned if owner == org or one.owner in (owner, org)}
 
     async def page(self, org: str, limit: int, below: str | None = None) -> tuple[list[Owned], str | None]:
         """At most `limit` domains of the organization and its tenants, the newest first, below the id `below`; and where the
@@ -148,6 +152,10 @@ class Domains:
             if domain.verified_at is not None:
                 await self._names.give_back(domain.name, owner, domain.verified_at)
         return domain
+
+    def _entry_of(self, org: str, domain_id: str) -> tuple[str | int, ...]:
+        """The command that finds a domain's entry by its id."""
+        return "ZRANGEBYLEX", self._keys.domains(org), f"[{domain_id} ", f"({domain_id}!", "LIMIT", 0, 1
 
     async def _check_pace(self, domain: Domain) -> None:
         """Each check is a question to strangers' servers."""

@@ -13,6 +13,7 @@ from gateway.tenancy.domain import DOMAINS_MAX
 from gateway.tenancy.ids import new_id, typeid
 from gateway.tenancy.tenant import Status
 from tests.api.public import Platform, opened
+from tests.api.samples import Operator
 from tests.registry.dns_server import Zone, served
 
 DOMAINS = "/api/v1/domains"
@@ -236,6 +237,31 @@ async def test_another_organizations_domains_do_not_exist(platform: Platform) ->
         assert await listed(platform.root) == []
         assert code(await platform.root.get(f"{DOMAINS}/{made['id']}")) == (404, "NOT_FOUND")
         assert code(await platform.root.delete(f"{DOMAINS}/{made['id']}")) == (404, "NOT_FOUND")
+
+
+async def test_a_key_is_restricted_to_domains_that_its_owner_can_use(platform: Platform) -> None:
+    tenant, sibling = await platform.tenant(), await platform.tenant("Sibling")
+    own = (await claimed(platform.root, "own.example", tenant_id=tenant.typeid))["id"]
+    theirs = (await claimed(platform.root, "theirs.example", tenant_id=sibling.typeid))["id"]
+    shared = (await claimed(platform.root, "shared.example"))["id"]
+    keys, bound = "/api/v1/keys", {"name": "k", "tenant_id": tenant.typeid}
+    made = await platform.root.post(keys, json={**bound, "allowed_domain_ids": [own, shared]})
+    assert (made.status_code, made.json()["allowed_domain_ids"]) == (201, [own, shared])
+    assert (await platform.root.post(keys, json={"name": "k", "allowed_domain_ids": [theirs]})).status_code == 201
+    path = f"{keys}/{made.json()['id']}"
+    for unknown in (theirs, typeid("dom", new_id())):
+        for answer in (
+            await platform.root.post(keys, json={**bound, "allowed_domain_ids": [own, unknown]}),
+            await platform.root.patch(path, json={"allowed_domain_ids": [unknown]}),
+        ):
+            assert code(answer) == (422, "INVALID_BODY")
+            assert [error["pointer"] for error in answer.json()["errors"]] == ["/allowed_domain_ids"]
+    assert (await platform.root.patch(path, json={"allowed_domain_ids": []})).json()["allowed_domain_ids"] == []
+
+
+async def test_a_root_key_is_restricted_to_domains_that_there_are(operator: Operator) -> None:
+    answer = await operator.post("mint/root-key", {"name": "k", "allowed_domain_ids": [typeid("dom", new_id())]})
+    assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_BODY")
 
 
 async def test_without_the_scope_nothing_is_told(platform: Platform) -> None:

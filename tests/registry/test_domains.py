@@ -133,6 +133,16 @@ async def test_the_organization_is_found_by_its_name_with_what_it_has_proved(
     assert registry.records.peek(OrgByName("platform")) == org
 
 
+async def test_a_key_can_be_for_its_owners_domains_and_the_organizations(registry: Registry, domains: Domains) -> None:
+    first, second = await tenant(registry), await tenant(registry)
+    of = {owner: (await domains.create("platform", owner, NAME)).id for owner in (first, second, "platform")}
+    foreign = (await domains.create("other", "other", NAME)).id
+    ids = [*of.values(), foreign, "dom_01kj9jf3w8e7d9x2v5b6c4n1m0"]
+    assert await domains.usable("platform", first, ids) == {of[first], of["platform"]}
+    assert await domains.usable("platform", "platform", ids) == set(of.values())
+    assert await domains.usable("other", "other", ids) == {foreign}
+
+
 async def test_what_happens_to_a_domain_is_in_the_trail_without_its_token(
     registry: Registry, domains: Domains, zone: Zone
 ) -> None:
