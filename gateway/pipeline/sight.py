@@ -34,9 +34,11 @@ class Sight:
 
     @property
     def basis(self) -> tuple[Record, ...]:
+        found = tuple(record for record in self._seen.values() if record is not None)
+        if len(found) < 2:
+            return found
         # A record that several lookups lead to is named once.
-        found = {(record.id, record.version): record for record in self._seen.values() if record is not None}
-        return tuple(found.values())
+        return tuple({(record.id, record.version): record for record in found}.values())
 
     def find(self, lookup: Lookup) -> Generator[Question, Answer, Record | None]:
         if lookup not in self._seen:

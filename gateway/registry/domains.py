@@ -17,6 +17,7 @@ from gateway.errors import (
     TOO_MANY_DOMAINS,
     Refused,
 )
+from gateway.errors import Owner as AtFault
 from gateway.store.client import Client
 from gateway.store.keyspace import Keyspace
 from gateway.store.script import Script
@@ -81,7 +82,13 @@ class Domains:
         # Before the record: one may be listed for nothing, but none is ever missing.
         entry = f"{domain.id} {write_owner(owner)}"
         await self._client.command("ZADD", self._keys.domains(org), 0, entry)
-        await self._edit(owner, edit, self._act("created", domain), alive=True)
+        try:
+            await self._edit(owner, edit, self._act("created", domain), alive=True)
+        except Refused as refused:
+            # Where the store has failed it may be there.
+            if refused.problem.owner is not AtFault.STORE:
+                await self._client.command("ZREM", self._keys.domains(org), entry)
+            raise
         return domain
 
     async def held_by(self, owner: Owner) -> Held:

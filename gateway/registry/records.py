@@ -98,13 +98,9 @@ class Records:
         self._memory.forget(record.id)
 
     def _owner(self, lookup: Lookup) -> Owner | None:
-        match lookup:
-            case TenantById(tenant_id):
-                return tenant_id
-            case OrgByName(name):
-                return name
-            case _:
-                return self._owners.get(lookup)
+        if isinstance(lookup, TenantById):
+            return lookup.id
+        return lookup.name if isinstance(lookup, OrgByName) else self._owners.get(lookup)
 
     async def _find(self, lookup: Lookup) -> Owner | None:
         keys = self._shelf.store.keys

@@ -133,6 +133,15 @@ async def test_the_organization_is_found_by_its_name_with_what_it_has_proved(
     assert registry.records.peek(OrgByName("platform")) == org
 
 
+async def test_a_claim_that_is_refused_leaves_nothing_in_the_list(registry: Registry, domains: Domains) -> None:
+    owner = await tenant(registry)
+    await domains.create("platform", owner, NAME)
+    for _ in range(3):
+        with pytest.raises(Refused):
+            await domains.create("platform", owner, NAME)
+    assert await registry.store.control.command("ZCARD", registry.store.keys.domains("platform")) == 1
+
+
 async def test_a_key_can_be_for_its_owners_domains_and_the_organizations(registry: Registry, domains: Domains) -> None:
     first, second = await tenant(registry), await tenant(registry)
     of = {owner: (await domains.create("platform", owner, NAME)).id for owner in (first, second, "platform")}
