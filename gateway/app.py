@@ -40,6 +40,7 @@ from gateway.ledger.usage import Usage
 from gateway.proxy import Proxy
 from gateway.registry.changes import Changes
 from gateway.registry.cipher import Cipher
+from gateway.registry.domains import Domains
 from gateway.registry.dump import Dump
 from gateway.registry.idempotency import Answers
 from gateway.registry.key_index import KeyIndex
@@ -47,6 +48,7 @@ from gateway.registry.keys import Keys
 from gateway.registry.last_used import LastUsed
 from gateway.registry.listener import Listener
 from gateway.registry.listing import TenantList
+from gateway.registry.proof import Proof
 from gateway.registry.provisioning import Provisioning
 from gateway.registry.records import Records
 from gateway.registry.restore import Restore
@@ -185,6 +187,7 @@ async def open_gateway(
             last_used=last_used,
             grants=grants_of(settings),
             revocations=TokenRevocations(changes),
+            domains=Domains(changes, Proof(settings.domains.resolver, settings.domains.timeout)),
             resources=resources,
             usage=usage,
             billed=Billed(store, usage, clock.now),

@@ -12,23 +12,22 @@ from dataclasses import dataclass, field, replace
 
 from gateway.errors import (
     CREDENTIALS_MISSING,
-    KEYS_UNAVAILABLE,
     PLAN_UNKNOWN,
     STORE_UNAVAILABLE,
     TENANT_KEY_FORBIDDEN,
+    TENANT_MISMATCH,
     TENANT_NOT_USABLE,
     TENANT_UNKNOWN,
     Problem,
     Refused,
 )
+from gateway.pipeline.asked import claimed, whole_body
 from gateway.pipeline.call import Call, Customer
 from gateway.pipeline.chain import Chain
-from gateway.pipeline.claim import Claim, KeysNeeded
 from gateway.pipeline.demand import Standing
 from gateway.pipeline.limits import refusal, shadowed
-from gateway.pipeline.lookup import Record, TenantByRef
+from gateway.pipeline.lookup import OrgByName, Record, TenantByRef
 from gateway.pipeline.memo import IdentityMemo
-from gateway.pipeline.policy import Authenticator
 from gateway.pipeline.precedent import Precedent
 from gateway.pipeline.principal import ANONYMOUS, Principal
 from gateway.pipeline.question import (
@@ -36,12 +35,10 @@ from gateway.pipeline.question import (
     Answer,
     Changed,
     Denied,
-    FetchKeys,
     Granted,
     Provide,
     Provided,
     Question,
-    ReadBody,
     WholeBody,
 )
 from gateway.pipeline.request import InboundRequest
@@ -137,13 +134,15 @@ class Decider:
 
     def _walk(self, request: InboundRequest, trail: Trail) -> Walk:
         route = trail.route = self._router.match(request)
+        sight = Sight(self._records, route.stale_for)
+        if route.white_label:
+            yield from sight.hosted(request)
         if route.chain.cross_origin is not None and _is_preflight(request):
             return (yield from _preflight(route, request))
         credential = yield from self._credential(route.chain, request)
         is_known = credential is None or credential.reusable is None or credential.proven is not None
         needs_body = credential is not None and credential.claim.needs_body
-        body = (yield from _whole_body(route.max_body)) if needs_body else None
-        sight = Sight(self._records, route.stale_for)
+        body = (yield from whole_body(route.max_body)) if needs_body else None
         for _ in range(_ROUNDS):
             noted: list[Problem] = []
             try:
@@ -157,8 +156,9 @@ class Decider:
                 _check_usable(call)
                 route.chain.check_tenant(call, noted)
                 if route.chain.reads_body:
-                    body = body or (yield from _whole_body(route.max_body))
+                    body = body or (yield from whole_body(route.max_body))
                     call = replace(call, body=body.content)
+                    route.chain.check_body(call, noted)
                 demands = route.chain.demands(call, noted)
             except Refused:
                 # It may have been refused under a record that is no longer true, unless that is leased.
@@ -188,7 +188,7 @@ class Decider:
         proven = None if reusable is None else self._verified.find(reusable, request)
         if proven is not None:
             return Credential(proven.claim, authenticator, reusable, proven)
-        return Credential((yield from _claim(authenticator, request)), authenticator, reusable)
+        return Credential((yield from claimed(authenticator, request)), authenticator, reusable)
 
     def _identify(
         self,
@@ -199,18 +199,25 @@ class Decider:
         sight: Sight,
         trail: Trail,
     ) -> Generator[Question, Answer, Call]:
+        host_of = (yield from sight.hosted(request)) if route.white_label else None
         if credential is None:
-            anonymous = trail.principal = route.chain.anonymous or ANONYMOUS
-            return Call(request, route.name, route.upstream, anonymous)
-        record = yield from sight.find(credential.claim.lookup)
-        principal = trail.principal = credential.prove(record, None if body is None else body.sha256, self._verified, request)
+            record: Record | None = host_of
+            principal = trail.principal = route.chain.anonymous or ANONYMOUS
+        else:
+            record = yield from sight.find(credential.claim.lookup)
+            digest = None if body is None else body.sha256
+            principal = trail.principal = credential.prove(record, digest, self._verified, request)
         if principal.acts_for is not None:
             record = yield from sight.find(principal.acts_for)
             _check_acting(principal, record, trail)
+        if host_of is not None and (record is None or record.id != host_of.id):
+            raise Refused(TENANT_MISMATCH, "The host is another tenant's.")
         customer = None
         if isinstance(record, Tenant):
             trail.tenant = record
             customer = self._customers(lambda: self._customer(record), record)
+            if route.chain.sees_organization:
+                customer = self._full_customer(customer, (yield from sight.find(OrgByName(record.org))))
         call = Call(request, route.name, route.upstream, principal, customer)
         if route.chain.cross_origin is not None:
             trail.answer_headers.update(route.chain.cross_origin.expose(call))
@@ -224,23 +231,10 @@ class Decider:
             raise Refused(PLAN_UNKNOWN, f"No organization named {tenant.org!r} is configured.", retry_after=60)
         return Customer(tenant, plan, org)
 
-
-def _whole_body(limit: int) -> Generator[Question, Answer, WholeBody]:
-    body = yield ReadBody(limit)
-    assert isinstance(body, WholeBody)
-    return body
-
-
-def _claim(authenticator: Authenticator, request: InboundRequest) -> Generator[Question, Answer, Claim]:
-    try:
-        return authenticator.authenticate(request)
-    except KeysNeeded as needed:
-        yield FetchKeys(needed.issuer)
-    try:
-        return authenticator.authenticate(request)
-    except KeysNeeded as needed:
-        # An authenticator answers for itself after a fetch; one that asks for ever must not be taken for a bad credential.
-        raise Refused(KEYS_UNAVAILABLE, retry_after=5) from needed
+    def _full_customer(self, customer: Customer, org: Record | None) -> Customer:
+        """With the organization's record, as it is stored."""
+        assert isinstance(org, Organization), "it is configured"
+        return self._customers(lambda: replace(customer, org=org), customer, org)
 
 
 def _check_acting(principal: Principal, record: Record | None, trail: Trail) -> None:

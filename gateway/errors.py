@@ -208,6 +208,9 @@ WRITE_NOT_DURABLE = _problem(
 KEYS_UNAVAILABLE = _problem(
     "KEYS_UNAVAILABLE", 503, _F, "Issuer's keys unavailable", "Try again; the operator checks the issuer's JWKS."
 )
+RESOLVER_UNAVAILABLE = _problem(
+    "RESOLVER_UNAVAILABLE", 503, _F, "DNS can't be asked", "Try again; the operator checks `domains.resolver`."
+)
 PLAN_UNKNOWN = _problem(
     "PLAN_UNKNOWN",
     503,
@@ -259,6 +262,11 @@ TENANT_NOT_PROVISIONING = _problem(
 # The same code as in the data path, but here it is a change of the tenant that is refused, not a use of it.
 TENANT_IS_ARCHIVED = Problem("TENANT_ARCHIVED", 409, _C, "Tenant archived", "Archiving is final; create a new tenant.")
 TENANT_IS_PROVISIONING = Problem("TENANT_PROVISIONING", 409, _C, "Tenant being set up", "Acknowledge it first.")
+DOMAIN_TAKEN = _problem("DOMAIN_TAKEN", 409, _C, "Domain taken", "Whoever has it has to delete it first; ask the platform.")
+DOMAIN_NOT_VERIFIED = _problem(
+    "DOMAIN_NOT_VERIFIED", 409, _C, "Domain not proved", "Publish the TXT record that `record` names, then verify again."
+)
+TOO_MANY_DOMAINS = _problem("TOO_MANY_DOMAINS", 409, _C, "Too many domains", "Delete domains that are no longer used.")
 TOO_MANY_KEYS = _problem("TOO_MANY_KEYS", 409, _C, "Too many keys", "Revoke keys that are no longer used.")
 TOO_MANY_REVOCATIONS = _problem(
     "TOO_MANY_REVOCATIONS", 409, _C, "Too many revocations", "Revoke by instant: `issued_before`, of all the tenant's tokens."

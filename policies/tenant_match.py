@@ -11,7 +11,8 @@ from gateway.tenancy.ids import parse_id
 
 
 class TenantMatch:
-    """Slugs are compared byte for byte: no case folding, no normalisation. Anonymous callers pass; they have no tenant."""
+    """Slugs are compared byte for byte: no case folding, no normalisation. Anonymous callers pass, unless the host has
+    told their tenant."""
 
     phase: ClassVar[Phase] = Phase.MATCH
     rests_on: ClassVar[RestsOn] = "head"
@@ -23,7 +24,7 @@ class TenantMatch:
         pass
 
     def check(self, call: Call) -> None:
-        if call.principal.method == "public":
+        if call.principal.method == "public" and call.customer is None:
             return
         # A tenant that is still to be made has nothing yet that could differ.
         if call.awaits is not None:

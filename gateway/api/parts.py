@@ -11,6 +11,7 @@ from gateway.ledger.carry import Carry
 from gateway.ledger.resources import Resources
 from gateway.ledger.usage import Usage
 from gateway.registry.audit import Audit
+from gateway.registry.domains import Domains
 from gateway.registry.dump import Dump
 from gateway.registry.idempotency import Answers
 from gateway.registry.key_index import KeyIndex
@@ -43,6 +44,7 @@ class Parts:
     last_used: LastUsed
     grants: Grants
     revocations: TokenRevocations
+    domains: Domains
     resources: Resources
     usage: Usage
     billed: Billed

@@ -26,7 +26,7 @@ class Customer:
 @dataclass(frozen=True, slots=True)
 class Call:
     """`route` and `upstream` are names from gateway.yaml; `upstream` is None where the gateway answers itself. `body` is there
-    for meters that read it: whole, None where it is too large for that."""
+    for policies that read it: whole, None where it is too large for that."""
 
     request: InboundRequest
     route: str

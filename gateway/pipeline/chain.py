@@ -20,6 +20,7 @@ from .policy import (
     Policy,
     ReadsBody,
     Reusable,
+    SeesOrganization,
     Stamp,
     Tried,
     rests_on,
@@ -31,7 +32,8 @@ from .request import InboundRequest
 @dataclass(frozen=True, eq=False)
 class Chain:
     """`others` are the authenticators of other routes: they only tell whether a second kind of credential is present.
-    `rights` are the guards of the caller's right, `guards` those of the tenant's state and entitlements.
+    `rights` are the guards of the caller's right, `guards` those of the tenant's state and entitlements, `readers` the first
+    of these that reads the body and all after it.
     `reusable`: those authenticators whose claims may serve again. `foreseen`: of whose claims all that is decided
     follows from the head of a request, the records, and the claim; None stands for callers without one."""
 
@@ -41,9 +43,11 @@ class Chain:
     cross_origin: CrossOrigin | None
     rights: tuple[Guard, ...]
     guards: tuple[Guard, ...]
+    readers: tuple[Guard, ...]
     meters: tuple[Meter, ...]
     stamps: tuple[Stamp, ...]
     reads_body: bool
+    sees_organization: bool
     stamps_by_caller: bool
     demands_by_caller: bool
     foreseen: frozenset[Authenticator | None]
@@ -53,13 +57,16 @@ class Chain:
     @classmethod
     def of(cls, policies: Sequence[Policy], others: Iterable[Authenticator] = ()) -> Chain:
         kinds = {type(policy) for policy in policies}
+        guards = tuple(p for p in policies if isinstance(p, Guard) and p.phase > Phase.RIGHT)
+        first = next((place for place, p in enumerate(guards) if _reads_body(p)), len(guards))
         return cls(
             authenticators=tuple(p for p in policies if isinstance(p, Authenticator)),
             others=tuple({type(p): p for p in others if type(p) not in kinds}.values()),
             anonymous=next((p.principal for p in policies if isinstance(p, Anonymous)), None),
             cross_origin=next((p for p in policies if isinstance(p, CrossOrigin)), None),
             rights=tuple(p for p in policies if isinstance(p, Guard) and p.phase <= Phase.RIGHT),
-            guards=tuple(p for p in policies if isinstance(p, Guard) and p.phase > Phase.RIGHT),
+            guards=guards[:first],
+            readers=guards[first:],
             meters=tuple(p for p in policies if isinstance(p, Meter)),
             stamps=tuple(p for p in policies if isinstance(p, Stamp)),
             stamps_by_caller=all(rests_on(p) == "caller" for p in policies if isinstance(p, Stamp)),
@@ -67,7 +74,8 @@ class Chain:
             demands_by_caller=all(rests_on(p) == "caller" and not _in_shadow(p) for p in policies if isinstance(p, Meter)),
             foreseen=_foreseen(policies),
             reusable={p: p for p in policies if isinstance(p, Reusable)},
-            reads_body=any(isinstance(p, ReadsBody) and p.reads_body for p in policies),
+            reads_body=any(map(_reads_body, policies)),
+            sees_organization=any(isinstance(p, SeesOrganization) and p.sees_organization for p in policies),
         )
 
     def authenticator(self, request: InboundRequest) -> Authenticator | None:
@@ -93,6 +101,10 @@ class Chain:
     def check_tenant(self, call: Call, shadowed: list[Problem]) -> None:
         """Likewise, after that: is the tenant served, and entitled to it?"""
         _check(self.guards, call, shadowed)
+
+    def check_body(self, call: Call, shadowed: list[Problem]) -> None:
+        """Likewise, with the body, and after it was read."""
+        _check(self.readers, call, shadowed)
 
     def demands(self, call: Call, shadowed: list[Problem]) -> tuple[Demand, ...]:
         """All demands of the call: the credential's own nonce first, then those of the meters. Raises as `check` does."""
@@ -133,6 +145,10 @@ def _check(guards: Iterable[Guard], call: Call, shadowed: list[Problem]) -> None
             guard.check(call)
         except Refused as refused:
             _pass_in_shadow(guard, refused, shadowed)
+
+
+def _reads_body(policy: Policy) -> bool:
+    return isinstance(policy, ReadsBody) and policy.reads_body
 
 
 def _in_shadow(policy: Policy) -> bool:

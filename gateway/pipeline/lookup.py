@@ -1,5 +1,5 @@
-"""Which record a credential leads to. Each of these is an immutable map in the store; whether the credential is *valid*
-stands in the record itself."""
+"""Which record a credential leads to. Each of these is a map in the store, immutable but for hosts and origins; whether the
+credential is *valid* stands in the record itself."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ class TenantByRef:
 
 
 @dataclass(frozen=True, slots=True)
+class OrgByName:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class OwnerOfKey:
     """The tenant or the organization that holds the API key with this SHA-256 (lower-case hex)."""
 
@@ -45,5 +50,12 @@ class TenantByOrigin:
     origin: str
 
 
-Lookup = TenantById | TenantBySlug | TenantByRef | OwnerOfKey | OwnerOfWidgetKey | TenantByOrigin
+@dataclass(frozen=True, slots=True)
+class TenantByHost:
+    """The tenant that has proved this domain, as it is stored."""
+
+    host: str
+
+
+Lookup = TenantById | TenantBySlug | TenantByRef | OrgByName | OwnerOfKey | OwnerOfWidgetKey | TenantByOrigin | TenantByHost
 Record = Tenant | Organization

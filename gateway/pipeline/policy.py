@@ -145,10 +145,17 @@ class Meter(Policy, Protocol):
 
 
 @runtime_checkable
-class ReadsBody(Meter, Protocol):
-    """A meter that may need `Call.body`, which is then read whole before the request is admitted."""
+class ReadsBody(Policy, Protocol):
+    """A guard of entitlements or a meter that may need `Call.body`, which is then read whole before it is asked."""
 
     reads_body: bool
+
+
+@runtime_checkable
+class SeesOrganization(Policy, Protocol):
+    """A guard of the tenant's that needs the record of its organization, as it is stored, and not only what is configured."""
+
+    sees_organization: ClassVar[bool]
 
 
 @runtime_checkable

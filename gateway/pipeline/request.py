@@ -54,6 +54,12 @@ class InboundRequest:
         return self.target.partition(b"?")[2].decode("ascii")
 
     @_Lazy
+    def hostname(self) -> str:
+        """The host without its port; an IPv6 address in its brackets."""
+        has_port = ":" in self.host and not self.host.endswith("]")
+        return self.host.rpartition(":")[0] if has_port else self.host
+
+    @_Lazy
     def headers(self) -> Mapping[str, str]:
         """Values by lower-case name, decoded as Latin-1; a field sent several times is joined by commas (RFC 9110, 5.3).
         Security headers occur once: the edge has refused the rest."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Protocol
 
+from gateway.errors import ROUTE_NOT_FOUND, Refused
+from gateway.tenancy.domain import domain_name
 from gateway.tenancy.org import Organization
 from gateway.tenancy.tenant import Tenant
 
-from .lookup import Lookup, Record
+from .lookup import Lookup, Record, TenantByHost
 from .question import Answer, Question, Resolve
+from .request import InboundRequest
 
 
 class Records(Protocol):
@@ -31,7 +34,11 @@ class Sight:
 
     @property
     def basis(self) -> tuple[Record, ...]:
-        return tuple(record for record in self._seen.values() if record is not None)
+        found = tuple(record for record in self._seen.values() if record is not None)
+        if len(found) < 2:
+            return found
+        # A record that several lookups lead to is named once.
+        return tuple({(record.id, record.version): record for record in found}.values())
 
     def find(self, lookup: Lookup) -> Generator[Question, Answer, Record | None]:
         if lookup not in self._seen:
@@ -41,6 +48,14 @@ class Sight:
                 self._fresh.add(lookup)
             self._seen[lookup] = record
         return self._seen[lookup]
+
+    def hosted(self, request: InboundRequest) -> Generator[Question, Answer, Tenant]:
+        """The tenant that the request's host belongs to. Raises Refused(ROUTE_NOT_FOUND)."""
+        name = domain_name(request.hostname)
+        record = None if name is None else (yield from self.find(TenantByHost(name)))
+        if not isinstance(record, Tenant):
+            raise Refused(ROUTE_NOT_FOUND)
+        return record
 
     def learn(self, lookup: Lookup, record: Record) -> None:
         """`lookup` leads to `record` now, by the store's own word."""

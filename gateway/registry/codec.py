@@ -14,6 +14,7 @@ from gateway.tenancy.plan import RateLimit
 from gateway.tenancy.tenant import Profile, Status, Tenant
 
 from .cipher import Cipher
+from .domain_codec import DomainDocument, from_domains, to_domains
 from .webhook_codec import WebhookDocument, decode_webhooks, encode_webhooks, sealed_webhooks
 
 Rate = tuple[int, int, int]
@@ -81,6 +82,7 @@ class TenantDocument(TypedDict):
     secrets: list[SecretDocument]
     widget_keys: list[WidgetKeyDocument]
     keys: list[KeyDocument]
+    domains: NotRequired[list[DomainDocument]]
     revocations: NotRequired[RevocationsDocument]
     webhooks: NotRequired[list[WebhookDocument]]
     profile: NotRequired[ProfileDocument]
@@ -89,6 +91,7 @@ class TenantDocument(TypedDict):
 class OrgDocument(TypedDict):
     keys: list[KeyDocument]
     webhooks: NotRequired[list[WebhookDocument]]
+    domains: NotRequired[list[DomainDocument]]
     updated_at: float
 
 
@@ -111,6 +114,7 @@ def encode_tenant(tenant: Tenant, cipher: Cipher) -> bytes:
         "secrets": [_from_secret(secret, tenant.id, cipher) for secret in tenant.secrets],
         "widget_keys": [_from_widget_key(key) for key in tenant.widget_keys],
         "keys": [_from_key(key) for key in tenant.keys],
+        "domains": from_domains(tenant.domains),
         "revocations": _from_revocations(tenant.revocations),
         "webhooks": encode_webhooks(tenant.webhooks, cipher) or None,
         "profile": _from_profile(tenant.profile),
@@ -141,6 +145,7 @@ def decode_tenant(tenant_id: UUID, version: int, text: bytes, cipher: Cipher) ->
         secrets=tuple(_to_secret(secret, tenant_id, cipher) for secret in document["secrets"]),
         widget_keys=tuple(WidgetKey(key["value"], key["created_at"], key.get("not_after")) for key in document["widget_keys"]),
         keys=tuple(map(_to_key, document["keys"])),
+        domains=to_domains(document.get("domains", ())),
         revocations=_to_revocations(document.get("revocations")),
         webhooks=decode_webhooks(document.get("webhooks", ()), cipher),
         profile=_to_profile(document.get("profile")),
@@ -158,6 +163,7 @@ def encode_org(org: Organization, cipher: Cipher) -> bytes:
     """What is not configured of it."""
     document = {
         "keys": [_from_key(key) for key in org.keys],
+        "domains": from_domains(org.domains),
         "webhooks": encode_webhooks(org.webhooks, cipher) or None,
         "updated_at": org.updated_at,
     }
@@ -172,6 +178,7 @@ def decode_org(configured: Organization, version: int, text: bytes, cipher: Ciph
         version=version,
         keys=tuple(map(_to_key, document["keys"])),
         webhooks=decode_webhooks(document.get("webhooks", ()), cipher),
+        domains=to_domains(document.get("domains", ())),
         updated_at=document["updated_at"],
     )
 

@@ -12,17 +12,21 @@ from gateway.clock import Clock
 from gateway.errors import STORE_UNAVAILABLE, Refused
 from gateway.pipeline.lookup import (
     Lookup,
+    OrgByName,
     OwnerOfKey,
     OwnerOfWidgetKey,
     Record,
+    TenantByHost,
     TenantById,
     TenantByOrigin,
     TenantByRef,
     TenantBySlug,
 )
 from gateway.store.client import Client
+from gateway.tenancy.domain import verified
 from gateway.tenancy.tenant import Status, Tenant
 
+from .domain_name import read_holder
 from .memory import Memory
 from .owner import Owner, read_owner
 from .shelf import Shelf
@@ -54,7 +58,8 @@ class Records:
 
     def peek(self, lookup: Lookup) -> Record | None:
         owner = self._owner(lookup)
-        return None if owner is None else self._memory.get(owner)
+        record = None if owner is None else self._memory.get(owner)
+        return record if record is None or type(lookup) is not TenantByHost else _of_host(record, lookup.host)
 
     async def resolve(self, lookup: Lookup, stale_for: float | None = None) -> Record | None:
         """The record as the store has it now, and leased; where the store can't be reached, as it was at most `stale_for`
@@ -70,9 +75,13 @@ class Records:
     async def _look_up(self, lookup: Lookup) -> Record | None:
         if isinstance(lookup, TenantByOrigin):
             return await self._of_origin(lookup.origin)
-        owner = self._owner(lookup) or await self._find(lookup)
+        # Who has a host may have changed.
+        known = None if isinstance(lookup, TenantByHost) else self._owner(lookup)
+        owner = known or await self._find(lookup)
         record = None if owner is None else await self._read(owner)
-        if owner is not None and record is not None and not isinstance(lookup, TenantById):
+        if isinstance(lookup, TenantByHost):
+            record = _of_host(record, lookup.host)
+        if owner is not None and record is not None and not isinstance(lookup, TenantById | OrgByName):
             self._owners[lookup] = owner
         return record
 
@@ -89,7 +98,9 @@ class Records:
         self._memory.forget(record.id)
 
     def _owner(self, lookup: Lookup) -> Owner | None:
-        return lookup.id if isinstance(lookup, TenantById) else self._owners.get(lookup)
+        if isinstance(lookup, TenantById):
+            return lookup.id
+        return lookup.name if isinstance(lookup, OrgByName) else self._owners.get(lookup)
 
     async def _find(self, lookup: Lookup) -> Owner | None:
         keys = self._shelf.store.keys
@@ -102,6 +113,9 @@ class Records:
                 key = keys.api_key(digest)
             case OwnerOfWidgetKey(widget_key):
                 key = keys.widget_key(widget_key)
+            case TenantByHost(host):
+                holder = await self._client.command("GET", keys.domain(host))
+                return read_holder(holder)[0] if isinstance(holder, bytes) else None
             case _:
                 return None
         found = await self._client.command("GET", key)
@@ -133,3 +147,8 @@ class Records:
     @property
     def _client(self) -> Client:
         return self._shelf.store.data
+
+
+def _of_host(record: Record | None, host: str) -> Tenant | None:
+    """The record, if it is of a tenant that has proved the domain."""
+    return record if isinstance(record, Tenant) and verified(record.domains, host) is not None else None

@@ -16,7 +16,8 @@ _REMEMBERED, _LONGEST_PATH = 4096, 256
 
 @dataclass(frozen=True)
 class Route:
-    """A route of gateway.yaml, ready to be walked. Exactly one of `upstream` and `builtin` is set. `stale_for`: see Admit."""
+    """A route of gateway.yaml, ready to be walked. Exactly one of `upstream` and `builtin` is set. `stale_for`: see Admit.
+    `white_label`: for hosts that a tenant has proved to be its own, and in its name."""
 
     name: str
     path: str
@@ -30,6 +31,7 @@ class Route:
     keep_authorization: bool = False
     x_ratelimit_headers: bool = False
     stale_for: float | None = None
+    white_label: bool = False
 
 
 class Router:
@@ -57,7 +59,7 @@ class Router:
 
     def _match(self, request: InboundRequest) -> Route:
         segments = request.path.split("/")[1:]
-        host = request.host.rpartition(":")[0] if _has_port(request.host) else request.host
+        host = request.hostname
         allowed: set[str] = set()
         for pattern in self._patterns:
             if not (pattern.takes_host(host) and pattern.takes_path(segments)):
@@ -105,10 +107,6 @@ class _Pattern:
 
 def _is_parameter(segment: str) -> bool:
     return segment.startswith("{") and segment.endswith("}")
-
-
-def _has_port(host: str) -> bool:
-    return ":" in host and not host.endswith("]")
 
 
 def _method(request: InboundRequest, route: Route) -> str:

@@ -44,6 +44,7 @@ def routes_of(settings: Settings, policies: Policies) -> list[Route]:
             keep_authorization=route.keep_authorization,
             x_ratelimit_headers=route.x_ratelimit_headers,
             stale_for=stale_for(settings, route),
+            white_label=route.white_label,
         )
         for route in settings.routes
     ]

@@ -112,7 +112,8 @@ def _check_presence(document: Document, path: KeyPath, route: RouteSettings, fou
         if not any(entry.lets_anyone_in for entry in found):
             hint = "Add jwt_bearer, hmac_signature, api_key or widget_key, or public for everybody."
             document.refuse(at, "no policy that authenticates", "at least one", hint)
-        return
+        if not route.white_label:
+            return
     if Phase.MATCH not in phases:
         hint = "Without it a caller could name a tenant that its credential is not for."
         document.refuse(at, "no policy that matches the tenant", "tenant_match", hint)

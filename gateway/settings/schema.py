@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr
 
+from .domains import DomainSettings
 from .policies import PolicyEntry
 from .strict import STRICT
 from .units import Duration, From64KiB, NoBoolean, Rate, Size, WithinADay
@@ -164,7 +165,7 @@ class Identity(Model):
     """First part of API keys: `tg_live_…`."""
 
 
-Builtin = Literal["audit", "billing_plan", "docs", "jwks", "keys", "openapi", "tenants", "usage", "webhooks"]
+Builtin = Literal["audit", "billing_plan", "docs", "domains", "jwks", "keys", "openapi", "tenants", "usage", "webhooks"]
 """What can be mounted: the names in gateway.api.platform.catalogue."""
 
 
@@ -192,6 +193,8 @@ class RouteSettings(Model):
     """Hand the client's `Authorization` on to the upstream."""
     x_ratelimit_headers: bool = False
     """Tell the tightest limit in `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds) as well, for older clients."""
+    white_label: bool = False
+    """The route is for hosts that tenants have proved to be theirs: the host says which tenant a request is for."""
     on_store_failure: OnStoreFailure | None = None
     """What the route does while the store can't be reached; default: as `store.on_store_failure`."""
     stale_for: WithinADay | None = None
@@ -253,6 +256,8 @@ class Settings(Model):
     """Who is believed about whom."""
     upstreams: dict[Name, Upstream] = {}
     """The services behind the gateway."""
+    domains: DomainSettings = DomainSettings()
+    """How domains of tenants and organizations are proved."""
     metrics: dict[Name, MetricSettings] = {}
     """Counted things beside the built-in `requests`, `emails`, `sms`, `messages` and `tokens`."""
     plans: Annotated[dict[Name, PlanSettings], Field(min_length=1)]

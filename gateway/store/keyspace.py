@@ -199,6 +199,18 @@ class Keyspace:
         """Hash: what of a tenant's use in a period was told to those who bill it, by receiver, metric and day."""
         return self._key(tag, "billed", period)
 
+    def domain(self, name: str) -> str:
+        """String: who has proved that this internet domain is its own, and when it said so."""
+        return self._key(f"domain:{_escape(name)}")
+
+    def domains(self, org: str) -> str:
+        """Sorted set, all scores alike: the domains of an organization and its tenants, each with its owner, by id."""
+        return self._key(org_tag(org), "domains")
+
+    def domain_checks(self, domain: str) -> str:
+        """String: how often the proof of a domain was looked for lately."""
+        return self._key(f"domain-checks:{_escape(domain)}")
+
     def named(self, name: str) -> str:
         """A value that the gateway itself keeps, of which there is one."""
         return self._key(_OWN, name)

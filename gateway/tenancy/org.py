@@ -1,4 +1,4 @@
-"""An organization's record: the platform account that hosts tenants, and its root keys."""
+"""An organization's record: the platform account that hosts tenants, and its root keys and domains."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .credential import ApiKey
+from .domain import Domain
 from .webhook import Webhook
 
 
@@ -22,4 +23,5 @@ class Organization:
     quotas: Mapping[str, int | None] = field(default_factory=dict)
     keys: tuple[ApiKey, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
+    domains: tuple[Domain, ...] = ()
     updated_at: float = 0.0

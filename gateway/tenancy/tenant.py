@@ -8,6 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from .credential import ApiKey, Revocations, SigningSecret, WidgetKey
+from .domain import Domain
 from .ids import typeid
 from .plan import Plan, RateLimit
 from .webhook import Webhook
@@ -61,6 +62,7 @@ class Tenant:
     secrets: tuple[SigningSecret, ...] = ()
     widget_keys: tuple[WidgetKey, ...] = ()
     keys: tuple[ApiKey, ...] = ()
+    domains: tuple[Domain, ...] = ()
     revocations: Revocations = field(default_factory=Revocations)
     webhooks: tuple[Webhook, ...] = ()
     profile: Profile = field(default_factory=Profile)

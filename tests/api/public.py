@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -45,14 +45,14 @@ def client(gateway: Gateway, headers: dict[str, str] | None = None) -> httpx.Asy
 
 
 @asynccontextmanager
-async def opened(store_url: str, prefix: str) -> AsyncIterator[Platform]:
-    async with open_gateway(_settings(store_url, prefix)) as gateway:
+async def opened(store_url: str, prefix: str, **more: object) -> AsyncIterator[Platform]:
+    async with open_gateway(_settings(store_url, prefix, more)) as gateway:
         minted = await gateway.keys.mint("main", "root", SCOPES, created_by="tests")
         async with client(gateway, {"X-Api-Key": minted.text}) as root:
             yield Platform(gateway, root)
 
 
-def _settings(store_url: str, prefix: str) -> Settings:
+def _settings(store_url: str, prefix: str, more: Mapping[str, object]) -> Settings:
     return Settings.model_validate(
         {
             "version": 1,
@@ -69,5 +69,6 @@ def _settings(store_url: str, prefix: str) -> Settings:
                 }
                 for builtin in get_args(Builtin)
             ],
+            **more,
         }
     )

@@ -17,10 +17,12 @@ from gateway.billing.billed import Billed
 from gateway.ledger.carry import Carry
 from gateway.ledger.resources import Resources
 from gateway.ledger.usage import Usage
+from gateway.registry.domains import Domains
 from gateway.registry.dump import Dump
 from gateway.registry.key_index import KeyIndex
 from gateway.registry.last_used import LastUsed
 from gateway.registry.listing import TenantList
+from gateway.registry.proof import Proof
 from gateway.registry.restore import Restore
 from gateway.tenancy.plan import Metric, Plan, RateLimit
 from gateway.tenancy.scopes import Grants
@@ -85,6 +87,7 @@ def parts_of(registry: Registry) -> Parts:
         last_used=LastUsed(registry.store, registry.clock),
         grants=Grants(),
         revocations=registry.revocations,
+        domains=Domains(registry.changes, Proof("127.0.0.1:9", 0.1)),
         resources=Resources(registry.store, ["users", "departments"]),
         usage=Usage(registry.store),
         billed=Billed(registry.store, Usage(registry.store), registry.clock.now),

@@ -47,8 +47,9 @@ class Machine:
         *,
         others: Iterable[Authenticator] = (),
         plan: Plan = PRO,
+        white_label: bool = False,
     ) -> None:
-        route = Route("things", "/things", Chain.of(policies, others), upstream="upstream")
+        route = Route("things", "/things", Chain.of(policies, others), upstream="upstream", white_label=white_label)
         self.truth = dict(truth)
         self.remembered: dict[Lookup, Record] = {}
         self.leases: list[Record] = []

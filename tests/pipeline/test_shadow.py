@@ -97,7 +97,7 @@ def test_pages_of_any_origin_may_read_what_a_shadowed_origin_lets_pass():
 
 def test_whose_call_it_is_can_not_be_in_shadow_and_everything_else_can():
     modes = {name for name in builtin_policies() if "mode" in find_policy(name).Config.model_fields}
-    assert modes == {"concurrency", "features", "origin", "quota", "rate_limit", "resource_cap", "scopes"}
+    assert modes == {"concurrency", "domains", "features", "origin", "quota", "rate_limit", "resource_cap", "scopes"}
 
 
 @pytest.mark.parametrize("name", ["concurrency", "quota", "rate_limit", "resource_cap"])

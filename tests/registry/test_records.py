@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import STORE_UNAVAILABLE, Refused
-from gateway.pipeline.lookup import OwnerOfKey, OwnerOfWidgetKey, TenantById, TenantByOrigin, TenantByRef, TenantBySlug
+from gateway.pipeline.lookup import (
+    OrgByName,
+    OwnerOfKey,
+    OwnerOfWidgetKey,
+    TenantByHost,
+    TenantById,
+    TenantByOrigin,
+    TenantByRef,
+    TenantBySlug,
+)
 from gateway.registry.records import Records
 from gateway.registry.tenants import NewTenant
 from gateway.store.connect import Store
@@ -23,6 +32,8 @@ NOBODY = (
     OwnerOfKey("0" * 64),
     OwnerOfWidgetKey("pk_nobody"),
     TenantByOrigin("https://nobody.example"),
+    TenantByHost("nobody.example"),
+    OrgByName("nobody"),
 )
 
 

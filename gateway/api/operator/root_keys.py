@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.api.allowed_domains import check_domains
 from gateway.api.endpoint import Answered, Asked, Caller, Endpoint, Example, endpoint
 from gateway.api.key_fields import KeyId, KeyShown, MintedShown, NewKeyFields, Overlap, check_future, granted, key_shown
 from gateway.api.parameters import Nothing
@@ -31,6 +32,7 @@ class _Calls:
     async def mint(self, asked: Asked[ByOrg, NewKeyFields]) -> Answered:
         org, body = self._org(asked.parameters), asked.body
         check_future(body.expires_at, self._parts.clock.now())
+        await check_domains(self._parts.domains, org, org, body.allowed_domain_ids)
         minted = await self._keys(asked.caller).mint(
             org,
             body.name,

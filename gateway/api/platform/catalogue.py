@@ -14,6 +14,7 @@ from gateway.settings.schema import RouteSettings
 from .audit import audit_endpoints
 from .billing import billing_endpoints
 from .docs import docs_endpoints
+from .domains import domain_endpoints
 from .jwks import jwks_endpoints
 from .keys import key_endpoints
 from .openapi import openapi_endpoints
@@ -27,6 +28,7 @@ def platform_groups(parts: Parts) -> Mapping[str, tuple[Endpoint, ...]]:
     return {
         "audit": audit_endpoints(parts),
         "billing_plan": billing_endpoints(parts),
+        "domains": domain_endpoints(parts),
         "jwks": jwks_endpoints(parts.jwks),
         "keys": key_endpoints(parts),
         "tenants": (*tenant_endpoints(parts), *tenant_lifecycle_endpoints(parts), tenant_usage_endpoint(parts)),

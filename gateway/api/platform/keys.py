@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
+from gateway.api.allowed_domains import check_domains
 from gateway.api.body import invalid
 from gateway.api.cursor import Paged, listed, page, position_of
 from gateway.api.endpoint import Answered, Asked, Caller, Endpoint, Example, endpoint
@@ -54,6 +55,7 @@ class _Calls:
         scopes = granted(self._parts.grants, body.scopes, bound=body.tenant_id is not None)
         _check_holds(caller, scopes)
         owner = await self._new_owner(caller, body.tenant_id)
+        await check_domains(self._parts.domains, caller.require_org(), owner, body.allowed_domain_ids)
         minted = await self._parts.keys.by(caller.actor).mint(
             owner,
             body.name,
@@ -87,6 +89,7 @@ class _Calls:
         body, given = asked.body, asked.body.model_fields_set
         found = await self._find(asked.caller, asked.parameters)
         check_future(body.expires_at, self._parts.clock.now())
+        await check_domains(self._parts.domains, asked.caller.require_org(), found.owner, body.allowed_domain_ids)
         if "scopes" in given:
             _check_holds(asked.caller, granted(self._parts.grants, body.scopes, bound=isinstance(found.owner, UUID)))
 
