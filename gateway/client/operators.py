@@ -46,9 +46,9 @@ class Operator:
                 if not response.is_success:
                     await response.aread()
                     raise refusal_of(response)
-                async for line in response.aiter_lines():
-                    yield line.encode()
-                    ended = line.startswith('{"kind":"end"')
+                async for line in _lines(response.aiter_bytes()):
+                    yield line
+                    ended = line.startswith(b'{"kind":"end"')
         except httpx.TransportError as error:
             raise Unreachable(f"the export broke off: {error or type(error).__name__}") from error
         if not ended:
@@ -66,6 +66,17 @@ class Operator:
             raise refusal_of(response)
         imported: Imported = response.json()["data"]
         return imported
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Cut at line feeds alone: JSON may hold other ends of a line as they are (RFC 8259, 7)."""
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line
+    if rest:
+        yield rest
 
 
 def _keyed(export_key: str | None) -> dict[str, str]:

@@ -22,12 +22,14 @@ Counts = dict[str, NonNegativeInt]
 
 
 class Carried(BaseModel):
-    """Units by metric and period; by metric and credential, and period; resources by name."""
+    """Units by metric and period; by metric and credential, and period; what of them was told to whom who bills; resources by
+    name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     usage: dict[Period, Counts] = {}
     credentials: dict[Period, Counts] = {}
+    billed: dict[Period, Counts] = {}
     resources: Counts = {}
 
 
@@ -44,10 +46,16 @@ class Carry:
         named = [keys.resources(tag)]
         named += [keys.usage(tag, period) for period in periods]
         named += [keys.credential_usage(tag, period) for period in periods]
+        named += [keys.billed(tag, period) for period in periods]
         replies = await self._store.control.gather([("HGETALL", key) for key in named])
         counts = [_counts(reply) for reply in replies]
-        resources, usage, credentials = counts[0], counts[1 : 1 + len(periods)], counts[1 + len(periods) :]
-        return Carried(usage=_known(periods, usage), credentials=_known(periods, credentials), resources=resources)
+        usage, credentials, billed = (counts[1 + kind * len(periods) :][: len(periods)] for kind in range(3))
+        return Carried(
+            usage=_known(periods, usage),
+            credentials=_known(periods, credentials),
+            billed=_known(periods, billed),
+            resources=counts[0],
+        )
 
     async def restore(self, tag: str, carried: Carried) -> None:
         """A counter that is there stays as it is."""
@@ -57,6 +65,8 @@ class Carry:
             await self._set(keys.usage(tag, period), expiry_of(period), counts)
         for period, counts in carried.credentials.items():
             await self._set(keys.credential_usage(tag, period), expiry_of(period), counts)
+        for period, counts in carried.billed.items():
+            await self._set(keys.billed(tag, period), expiry_of(period), counts)
 
     async def _set(self, key: str, expires: int, counts: Mapping[str, int]) -> None:
         if counts and (expires == 0 or expires > self._clock.now()):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from typing import Self
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from gateway.errors import STORE_UNAVAILABLE, Refused
 from gateway.pipeline.lookup import Record
 from gateway.store.connect import Store
+from gateway.tenancy.domain import Domain
 from gateway.tenancy.ids import new_id
 from gateway.tenancy.org import Organization
 from gateway.tenancy.slug import is_slug, schema_from
@@ -20,7 +22,7 @@ from .audit_entry import SYSTEM, Act, Actor, Entry, digest
 from .changes import Changes
 from .cipher import Cipher
 from .codec import decode_org, decode_tenant
-from .owner import write_owner
+from .owner import Owner, write_owner
 from .reservation import CREATION_LIMIT, Reservations
 
 _TENANT = TypeAdapter(Tenant)
@@ -79,6 +81,7 @@ class Restore:
                 await self._reservations.take(key, tenant.id)
             return False
         # In a name of its own: an id that is as old as the tenant's would look like that of a creation that has died.
+        tenant = replace(tenant, domains=_unproved(tenant.domains))
         started, holder, taken = self._changes.clock.monotonic(), new_id(), list[str]()
         names = self._names(tenant)
         try:
@@ -104,6 +107,8 @@ class Restore:
         if there is not None and there.version:
             _check_same(there, org)
             return False
+        org = replace(org, domains=_unproved(org.domains))
+        await self._list_domains(org.id, org.id, org.domains)
         await self._changes.create(org, Act(self._actor, "org.updated", {"imported": True}))
         return True
 
@@ -132,6 +137,11 @@ class Restore:
         score, member = str(tenant.created_at), str(tenant.id)
         commands += [("ZADD", index, score, member) for index in (keys.tenants(), keys.tenants(tenant.org))]
         await self._store.control.gather(commands)
+        await self._list_domains(tenant.org, tenant.id, tenant.domains)
+
+    async def _list_domains(self, org: str, owner: Owner, domains: Iterable[Domain]) -> None:
+        index = self._store.keys.domains(org)
+        await self._store.control.gather([("ZADD", index, "0", f"{one.id} {write_owner(owner)}") for one in domains])
 
     async def _holds(self, key: str, tenant_id: UUID) -> bool:
         return await self._store.control.command("GET", key) == str(tenant_id).encode()
@@ -143,6 +153,11 @@ class Restore:
     @property
     def _store(self) -> Store:
         return self._shelf.store
+
+
+def _unproved(domains: Iterable[Domain]) -> tuple[Domain, ...]:
+    """Somebody else may have proved them since; the records that prove them still stand in the DNS."""
+    return tuple(replace(one, verified_at=None) for one in domains)
 
 
 def _check_same(there: Record, told: Record) -> None:

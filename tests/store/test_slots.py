@@ -13,6 +13,7 @@ from redis.crc import key_slot
 import gateway
 from gateway.billing.billed import Accepted, Billed
 from gateway.clock import SystemClock
+from gateway.errors import Refused
 from gateway.ledger.carry import Carried, Carry
 from gateway.ledger.journal import Journal
 from gateway.ledger.replay import Replay
@@ -22,8 +23,10 @@ from gateway.pipeline.demand import Demand, Nonce, Quota, Rate, Reserve, Slot
 from gateway.pipeline.lookup import TenantByRef
 from gateway.pipeline.question import Provide
 from gateway.registry.changes import Changes
+from gateway.registry.domains import Domains
 from gateway.registry.idempotency import Claim
 from gateway.registry.listing import TenantList
+from gateway.registry.proof import Proof
 from gateway.registry.provisioning import Provisioning
 from gateway.registry.reservation import Reservations
 from gateway.registry.tenants import NewTenant
@@ -83,6 +86,7 @@ async def test_every_script_is_called_with_keys_of_one_slot(seen: Seen, sharded:
     await _answered(sharded)
     await _told(sharded, tenant.id)
     await _billed(sharded, tenant)
+    await _proved(sharded, tenant)
     await Carry(sharded, SystemClock()).restore(tenant_tag(tenant.id), Carried(resources={"users": 1}))
     assert set(seen) == SCRIPTS
     assert {name: max(map(len, calls)) for name, calls in seen.items()} == dict.fromkeys(SCRIPTS, 1)
@@ -137,6 +141,15 @@ async def _replayed(store: Store, directory: Path) -> None:
     replay = Replay(store, directory, "store", journal)
     await replay.count_own()
     await replay.close()
+
+
+async def _proved(store: Store, tenant: Tenant) -> None:
+    registry = registry_over(store)
+    proof = Proof("127.0.0.1:9", 0.01)
+    domains = Domains(registry.changes, proof)
+    domain = await domains.create("platform", tenant.id, "acme.test")
+    with pytest.raises(Refused):
+        await domains.verify(tenant.id, domain.id)
 
 
 async def _billed(store: Store, tenant: Tenant) -> None:
