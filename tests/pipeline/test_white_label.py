@@ -58,7 +58,7 @@ def test_the_host_says_for_which_tenant_an_anonymous_request_is(host):
 
 
 @pytest.mark.parametrize("host", ["unknown.example", "192.0.2.1", "[::1]:80", "localhost", "acme.com", "x.shop.acme.com"])
-@pytest.mark.parametrize("key", [None, BOUND_TEXT, "tg_live_wrong"])
+@pytest.mark.parametrize("key", [None, BOUND_TEXT, "tg_live_wrong"], ids=["none", "good", "wrong"])
 def test_a_host_of_nobody_is_no_route_whatever_the_credential(host, key):
     walk = machine()
     assert refused(walk, sent(host, key)) is errors.ROUTE_NOT_FOUND
