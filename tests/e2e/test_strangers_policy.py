@@ -167,7 +167,7 @@ def test_nobody_passes_a_stranger_s_guard_by_a_credential_that_is_missing(gatewa
     assert gateway.public.get("/export/x", headers={"CF-IPCountry": "XC"}).status_code == 401
 
 
-def route(policy: str, name: str = "shop") -> str:
+def route(policy: str, name: str = "stall") -> str:
     return f"  - name: {name}\n    path: /{name}/*\n    upstream: recorder\n    policies:\n      - public\n      - {policy}\n"
 
 
@@ -190,7 +190,7 @@ WRONG = {
 
 
 def test_check_names_line_and_column_of_every_fault(stranger: Stranger) -> None:
-    routes = [route(policy, f"shop-{number}") for number, policy in enumerate(WRONG)]
+    routes = [route(policy, f"stall-{number}") for number, policy in enumerate(WRONG)]
     checked = stranger.check("".join(routes))
     assert checked.returncode == 1
     faults = checked.stdout.splitlines()
@@ -204,7 +204,7 @@ def test_check_names_line_and_column_of_every_fault(stranger: Stranger) -> None:
 
 
 def test_a_stranger_s_guard_cannot_stand_before_who_calls_is_known(stranger: Stranger) -> None:
-    routes = "  - {name: shop, path: /shop/*, upstream: recorder, policies: [acme.hours.BusinessHours, public]}\n"
+    routes = "  - {name: stall, path: /stall/*, upstream: recorder, policies: [acme.hours.BusinessHours, public]}\n"
     checked = stranger.check(routes)
     assert checked.returncode == 1
     assert re.search(r"other\.yaml:\d+:\d+: found .*expected ", checked.stdout)
