@@ -22,14 +22,14 @@ _NOW = struct.pack("ii", 1, 0)
 
 
 class Pipe:
-    """`is_writable`: the client takes what is written; otherwise it is kept in memory. `is_read`: what it sends is taken."""
+    """`is_writable`: the client takes what is written; otherwise it is kept in memory."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         transport.set_write_buffer_limits(high=_WRITE_HIGH)
         self.is_writable = True
         self._transport = transport
         self._loop = loop
-        self.is_read = True
+        self._is_read = True
         self._look: asyncio.TimerHandle | None = None
         self._unsent = b""
         self._untaken = 0
@@ -87,14 +87,14 @@ class Pipe:
     # Reading
 
     def pause_reading(self) -> None:
-        if self.is_read:
-            self.is_read = False
+        if self._is_read:
+            self._is_read = False
             self._transport.pause_reading()
             self._look_later()
 
     def resume_reading(self) -> None:
-        if not self.is_read and not self._transport.is_closing():
-            self.is_read = True
+        if not self._is_read and not self._transport.is_closing():
+            self._is_read = True
             self._transport.resume_reading()
 
     def _look_later(self) -> None:
@@ -104,7 +104,7 @@ class Pipe:
     def _look_for_client(self) -> None:
         """A client that is not read from can't be heard going."""
         self._look = None
-        if self.is_read or self._transport.is_closing():
+        if self._is_read or self._transport.is_closing():
             return
         poll = select.poll()
         poll.register(self._descriptor(), _GONE)
